@@ -1,0 +1,8 @@
+/** base: tools that know nothing of this project. */
+export { type Clock, systemClock } from "./clock.ts";
+export { type Facts, type Log, silentLog } from "./log.ts";
+export { type Random, randomBelow, seededRandom, shuffled, systemRandom } from "./random.ts";
+export { isAbort, Scope } from "./scope.ts";
+export { TokenBuckets, type TokenBucketOptions } from "./token-bucket.ts";
+export { Topic } from "./topic.ts";
+export { within } from "./within.ts";
