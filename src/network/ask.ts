@@ -1,0 +1,81 @@
+/**
+ * A question over a link and its answer, both JSON, the answer checked before anybody uses it.
+ *
+ * What comes back is a stranger's: it is read up to a cap, parsed, and held against the schema. An
+ * error the other end reports keeps its code and its words, cleaned for a terminal.
+ */
+
+import type { Readable } from "node:stream";
+import { type Static, Type, type TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { cleanText, Failure, isFailureCode } from "../core/index.ts";
+import type { Link, LinkRequest } from "./link.ts";
+
+export interface Question<T extends TSchema> extends LinkRequest {
+  /** What the answer must look like. */
+  readonly reply: T;
+  /** @default 65_536 */
+  readonly maxBytes?: number;
+}
+
+/** The body of every answer that is not a success. */
+export const ErrorReply = Type.Object({
+  error: Type.Object({ code: Type.String(), message: Type.String(), hint: Type.Optional(Type.String()) }),
+});
+export type ErrorReply = Static<typeof ErrorReply>;
+
+/** @throws {Failure} what the other end answered; bad-reply; too-large; link-lost */
+export async function ask<T extends TSchema>(link: Link, question: Question<T>, signal: AbortSignal): Promise<Static<T>> {
+  const { reply: schema, maxBytes = 65_536, ...request } = question;
+  const reply = await link.request(request, signal);
+  const value = parseJson(await readText(reply.body, maxBytes, signal));
+  if (reply.status >= 300) throw failureFrom(reply.status, value);
+  if (!Value.Check(schema, value)) {
+    const [first] = Value.Errors(schema, value);
+    throw new Failure("bad-reply", `the answer to ${request.method} ${request.path} is not as agreed`, {
+      hint: "one of the two nodes may be too old; `p2prc info NODE` shows its version",
+      cause: first,
+    });
+  }
+  return value as Static<T>;
+}
+
+/**
+ * Reads a text to its end, at most `maxBytes` of it.
+ * @throws {Failure} too-large
+ */
+export async function readText(body: Readable, maxBytes: number, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const onAbort = () => void body.destroy(signal.reason as Error);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxBytes) throw new Failure("too-large", `the answer has over ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    body.destroy();
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The Failure that the other end reported, as far as its words can be used. */
+export function failureFrom(status: number, value: unknown): Failure {
+  if (!Value.Check(ErrorReply, value)) return new Failure("bad-reply", `the other node answered with status ${status}`);
+  const { code, message, hint } = value.error;
+  return new Failure(isFailureCode(code) ? code : "bad-reply", cleanText(message, 300), {
+    hint: hint === undefined ? undefined : cleanText(hint, 300),
+  });
+}
+
+function parseJson(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Failure("bad-reply", "the answer is not JSON", { cause });
+  }
+}
