@@ -4,7 +4,7 @@
  */
 export { DEFAULT_PORT, type Endpoint, formatEndpoint } from "./endpoint.ts";
 export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode } from "./errors.ts";
-export { LOCAL_TOKEN_FILE, localProof, type LocalSocket, localSocket, type LocalUser } from "./local-socket.ts";
+export { localProof } from "./local-proof.ts";
 export { isNodeId, type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText, isCleanText } from "./text.ts";
 export { VERSION } from "./version.ts";

@@ -1,0 +1,101 @@
+/**
+ * HTTP/1.1 to the daemon over its Unix socket (a named pipe on Windows). It knows sockets and
+ * nothing of what is asked; tests put another one in its place.
+ */
+
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { Failure, localProof } from "../core/light.ts";
+
+export interface Exchange {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** With the query. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface Transport extends AsyncDisposable {
+  /**
+   * Resolves with the head of the answer, whatever its status.
+   * @throws {Failure} daemon-not-running, daemon-failed
+   */
+  send(exchange: Exchange, signal: AbortSignal): Promise<Reply>;
+}
+
+export interface SocketTransportOptions {
+  readonly socketPath: string;
+  /** What both ends of a named pipe prove to each other that they can read. Not needed on a Unix socket. */
+  readonly token?: string | undefined;
+}
+
+/** Connects when asked something, and keeps the connection for the next question. */
+export function socketTransport({ socketPath, token }: SocketTransportOptions): Transport {
+  const agent = new Agent({ keepAlive: true });
+  return {
+    async send({ method, path, body }, signal) {
+      signal.throwIfAborted();
+      const payload = body === undefined ? undefined : JSON.stringify(body);
+      const nonce = token === undefined ? undefined : randomBytes(16).toString("hex");
+      const headers = {
+        host: "localhost",
+        ...(payload === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
+        ...(token === undefined || nonce === undefined
+          ? {}
+          : { "p2prc-nonce": nonce, "p2prc-proof": localProof(token, "client", nonce) }),
+      };
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+      const outgoing = request({ socketPath, agent, method, path, headers, signal }, resolve);
+      outgoing.on("error", (error) => reject(whatWentWrong(error, signal)));
+      outgoing.end(payload);
+      const incoming = await promise;
+      if (token !== undefined && nonce !== undefined) checkProof(incoming, localProof(token, "daemon", nonce));
+      return { status: incoming.statusCode ?? 0, body: readBody(incoming, signal) };
+    },
+    async [Symbol.asyncDispose]() {
+      agent.destroy();
+    },
+  };
+}
+
+async function* readBody(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of incoming as AsyncIterable<Uint8Array>) yield chunk;
+  } catch (error) {
+    throw whatWentWrong(error as Error, signal);
+  }
+}
+
+function whatWentWrong(error: NodeJS.ErrnoException, signal: AbortSignal): Error {
+  if (signal.aborted) return signal.reason as Error;
+  switch (error.code) {
+    case "ENOENT":
+    case "ECONNREFUSED": // the file of a daemon that was killed
+      return new Failure("daemon-not-running", "no daemon runs for this home", { hint: "start one with `p2prc -s`", cause: error });
+    case "EACCES":
+      return new Failure("home-unusable", "the daemon's socket is another user's", {
+        hint: "name a home of your own with --home or P2PRC_HOME",
+        cause: error,
+      });
+    default:
+      return new Failure("daemon-failed", `the daemon broke off (${error.code ?? error.message})`, {
+        hint: "`p2prc logs` may say why",
+        cause: error,
+      });
+  }
+}
+
+/** @throws {Failure} home-unusable when somebody else holds the pipe's name */
+function checkProof(incoming: IncomingMessage, expected: string): void {
+  const given = Buffer.from(String(incoming.headers["p2prc-proof"] ?? ""));
+  if (given.length === expected.length && timingSafeEqual(given, Buffer.from(expected))) return;
+  incoming.destroy();
+  throw new Failure("home-unusable", "what answers at the daemon's address is not this home's daemon", {
+    hint: "end the program that holds the pipe, then try again",
+  });
+}
