@@ -19,12 +19,6 @@ export interface LocalUser {
 /** The same number as in `store/socket-path.ts`: what fits a socket address everywhere, with some room. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
-/** `--home`, else P2PRC_HOME, else `.p2prc` in the user's own folder. */
-export function homePath(environment: Readonly<Record<string, string | undefined>>, userFolder: string): string {
-  const named = environment["P2PRC_HOME"];
-  return resolve(named === undefined || named === "" ? join(userFolder, ".p2prc") : named);
-}
-
 /**
  * Undefined when there is nothing to connect to: no daemon has run on this home.
  * @throws {Failure} home-unusable

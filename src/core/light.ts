@@ -4,6 +4,7 @@
  */
 export { DEFAULT_PORT, type Endpoint, formatEndpoint } from "./endpoint.ts";
 export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode } from "./errors.ts";
+export { homePath } from "./home-path.ts";
 export { localProof } from "./local-proof.ts";
 export { isNodeId, type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText, isCleanText } from "./text.ts";
