@@ -10,7 +10,9 @@ const wanted = read("../package-lock.json");
 const installed = read("../node_modules/.package-lock.json");
 
 const missing = Object.entries(wanted)
-  .filter(([path, entry]) => path !== "" && entry.optional !== true && (dev || (entry.dev ?? entry.devOptional) !== true))
+  .filter(
+    ([path, entry]) => path !== "" && entry.optional !== true && (dev || (entry.dev ?? entry.devOptional) !== true),
+  )
   .filter(([path, { version, integrity }]) => {
     const there = installed[path];
     return there === undefined || there.version !== version || there.integrity !== integrity;

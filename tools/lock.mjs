@@ -30,7 +30,9 @@ writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
 function platform(name) {
   const words = name.split("/").at(-1).split("-");
   const os = words.find((word) => ["android", "darwin", "linux", "win32", "freebsd", "openharmony"].includes(word));
-  const cpu = words.find((word) => ["arm64", "x64", "arm", "ia32", "ppc64", "riscv64", "s390x", "wasm32"].includes(word));
+  const cpu = words.find((word) =>
+    ["arm64", "x64", "arm", "ia32", "ppc64", "riscv64", "s390x", "wasm32"].includes(word),
+  );
   const libc = words.includes("musl") ? "musl" : words.includes("gnu") ? "glibc" : undefined;
   return {
     ...(cpu === undefined ? {} : { cpu: [cpu] }),

@@ -2,7 +2,16 @@
 export { admits, type Caller, type Role, roles } from "./caller.ts";
 export { DEFAULT_PORT, type Endpoint, formatEndpoint } from "./endpoint.ts";
 export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode } from "./errors.ts";
-export { isNodeId, type NodeId, NODE_ID_PATTERN, nodeIdFromPublicKey, PUBLIC_KEY_BYTES, parseNodeId, publicKeyFromNodeId, shortNodeId } from "./node-id.ts";
+export {
+  isNodeId,
+  type NodeId,
+  NODE_ID_PATTERN,
+  nodeIdFromPublicKey,
+  PUBLIC_KEY_BYTES,
+  parseNodeId,
+  publicKeyFromNodeId,
+  shortNodeId,
+} from "./node-id.ts";
 export {
   isSignedBy,
   MAX_BODY_BYTES,

@@ -31,7 +31,8 @@ export function isNodeId(text: string): text is NodeId {
 }
 
 export function nodeIdFromPublicKey(key: Uint8Array): NodeId {
-  if (key.length !== PUBLIC_KEY_BYTES) throw new RangeError(`public key has ${key.length} bytes, not ${PUBLIC_KEY_BYTES}`);
+  if (key.length !== PUBLIC_KEY_BYTES)
+    throw new RangeError(`public key has ${key.length} bytes, not ${PUBLIC_KEY_BYTES}`);
   return z32.encode(key) as NodeId;
 }
 

@@ -21,7 +21,10 @@ describe("progressLines", () => {
     const lines = progressLines(() => Promise.reject(new Failure("busy", "a test is running", { hint: "wait" })), {
       onDefect: unexpected,
     });
-    assert.equal((await lines.toArray()).join(""), '{"error":{"code":"busy","message":"a test is running","hint":"wait"}}\n');
+    assert.equal(
+      (await lines.toArray()).join(""),
+      '{"error":{"code":"busy","message":"a test is running","hint":"wait"}}\n',
+    );
   });
 
   test("keeps the words of a defect to itself and hands it on", async () => {

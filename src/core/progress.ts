@@ -57,7 +57,13 @@ export function progressLines<P, R>(
 /** What the other side of an API is told of an error. A defect keeps its words to itself. */
 export function failureReply(error: unknown): FailureReply {
   if (!(error instanceof Failure)) {
-    return { error: { code: "defect", message: "something in P2PRC itself went wrong", hint: "`p2prc logs` says more; please report it" } };
+    return {
+      error: {
+        code: "defect",
+        message: "something in P2PRC itself went wrong",
+        hint: "`p2prc logs` says more; please report it",
+      },
+    };
   }
   const { code, message, hint } = error;
   return { error: { code, message, ...(hint === undefined ? {} : { hint }) } };

@@ -102,7 +102,12 @@ export function readRecord(signed: SignedRecord): NodeRecord {
 
 /** The dear half (about 150 µs): whether the key that `record` names signed these bytes. */
 export function isSignedBy(signed: SignedRecord, id: NodeId): boolean {
-  return verify(null, Buffer.from(CONTEXT + signed.body), publicKeyObject(id), Buffer.from(signed.signature, "base64url"));
+  return verify(
+    null,
+    Buffer.from(CONTEXT + signed.body),
+    publicKeyObject(id),
+    Buffer.from(signed.signature, "base64url"),
+  );
 }
 
 /** @throws {Failure} bad-record */
