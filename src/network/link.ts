@@ -54,6 +54,10 @@ export interface Link {
   ping(signal: AbortSignal): Promise<number>;
   /** While held, the link is watched closely: its death is noticed within 15 s instead of 60. Open streams hold it too. */
   hold(): Disposable;
+  /** While kept, the link is not closed for being idle. It is watched only as closely as its streams want. */
+  keep(): Disposable;
+  /** Since when (Clock.now) nobody has used it. Undefined: it is in use, held or kept. */
+  readonly idleSince: number | undefined;
   /** Ends the link at once; its streams fail with `link-lost`. Closing twice is the same as once. */
   close(reason: string): void;
   /** Resolves, never rejects, with why the link ended: undefined when this end closed it. */

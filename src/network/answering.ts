@@ -1,0 +1,222 @@
+/**
+ * The answering end of every link: one HTTP/2 server without a listener.
+ *
+ * Carriers hand it pipes; requests go to the one handler (Fastify's), `CONNECT` streams to the other.
+ * Both learn who asks from here, and from nowhere else. Clients that speak HTTP/1.1 get the same
+ * handler, anonymous ones do not stay long.
+ */
+
+import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Duplex } from "node:stream";
+import { type Clock, Scope } from "../base/index.ts";
+import { type Caller, Failure, failures, type NodeId } from "../core/index.ts";
+import type { Pipe } from "./carrier.ts";
+import { sessionOptions, widen } from "./http2-settings.ts";
+import { keepAlive } from "./keep-alive.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
+
+/** A client without a key reads one page and goes. */
+const ANONYMOUS_MS = 30_000;
+/** The first settings frame of an honest client comes with its handshake. */
+const PREFACE_MS = 10_000;
+
+export type RawRequest = IncomingMessage | Http2ServerRequest;
+export type RawResponse = ServerResponse | Http2ServerResponse;
+export type Requests = (request: RawRequest, response: RawResponse) => void;
+
+export interface Tunnel {
+  readonly target: string;
+  readonly caller: Caller;
+  /** Answers 200 and opens the stream. */
+  accept(): Duplex;
+  /** Answers the failure and closes. */
+  refuse(failure: Failure): void;
+}
+
+interface Inbound {
+  readonly session: ServerHttp2Session;
+  readonly caller: Caller;
+  streams: number;
+  idleSince: number;
+}
+
+export interface AnsweringOptions {
+  /** Own nodes, friends and guests: their links are never closed to make room. */
+  readonly isKnown: (id: NodeId) => boolean;
+  /** Links of others that are kept while idle. @default 256 */
+  readonly maxStrangers?: number;
+}
+
+export class Answering implements AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #options: Required<AnsweringOptions>;
+  readonly #scope = new Scope();
+  readonly #h2: Http2Server;
+  readonly #h1;
+  readonly #inbound = new Map<ServerHttp2Session, Inbound>();
+  readonly #callers = new WeakMap<object, Caller>();
+  #arriving: Pipe | undefined;
+
+  constructor(clock: Clock, { isKnown, maxStrangers = 256 }: AnsweringOptions) {
+    this.#clock = clock;
+    this.#options = { isKnown, maxStrangers };
+    this.#h2 = createServer(sessionOptions);
+    this.#h2.on("session", (session) => this.#onSession(session));
+    this.#h2.on("sessionError", () => {}); // the session closes, and that is what counts
+    this.#h1 = createHttp1({ maxHeaderSize: 8 * 1024, keepAliveTimeout: 5_000 });
+    this.#scope.defer(() => {
+      for (const { session } of this.#inbound.values()) session.destroy();
+    });
+  }
+
+  /** Where Fastify, and whoever opens tunnels, attach. Once. */
+  attach(requests: Requests, tunnels: (tunnel: Tunnel) => void): void {
+    this.#h2.on("request", requests);
+    this.#h1.on("request", requests);
+    this.#h2.on("connect", (request: Http2ServerRequest) => tunnels(this.#tunnel(request)));
+  }
+
+  /** Answers on `pipe` until it closes. */
+  take(pipe: Pipe): void {
+    if (pipe.http === "http1") this.#takeHttp1(pipe);
+    else {
+      this.#arriving = pipe; // "session" is emitted before emit() returns
+      this.#h2.emit("connection", pipe.duplex);
+      this.#arriving = undefined;
+    }
+  }
+
+  /** @throws when the request did not come through here */
+  callerOf(request: RawRequest): Caller {
+    const key = "stream" in request ? request.stream.session : request.socket;
+    const caller = key === undefined ? undefined : this.#callers.get(key);
+    if (caller === undefined) throw new Error("a request came from nowhere");
+    return caller;
+  }
+
+  /** Ends every link on which `id` asks. */
+  hangUp(id: NodeId): void {
+    for (const { session, caller } of this.#inbound.values()) {
+      if (caller.kind === "node" && caller.id === id) session.destroy();
+    }
+  }
+
+  /** Who asks here now, one row per link. */
+  get callers(): readonly Caller[] {
+    return Array.from(this.#inbound.values(), ({ caller }) => caller);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scope.close();
+  }
+
+  #takeHttp1({ duplex, path }: Pipe): void {
+    this.#callers.set(duplex, { kind: "anonymous", remote: path.remote });
+    this.#endLater(duplex, ANONYMOUS_MS);
+    this.#h1.emit("connection", duplex);
+  }
+
+  #onSession(session: ServerHttp2Session): void {
+    const pipe = this.#arriving;
+    if (pipe === undefined || this.#scope.signal.aborted) {
+      session.destroy();
+      return;
+    }
+    widen(session);
+    const remote = pipe.path.remote;
+    const caller: Caller = pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
+    this.#callers.set(session, caller);
+    this.#makeRoom();
+    const inbound = { session, caller, streams: 0, idleSince: this.#clock.now() };
+    this.#inbound.set(session, inbound);
+    const life = new Scope(this.#scope.signal);
+    session.once("close", () => {
+      this.#inbound.delete(session);
+      pipe.duplex.destroy();
+      void life.close();
+    });
+    this.#watch(inbound, pipe, life);
+    if (caller.kind === "anonymous") this.#endLater(session, ANONYMOUS_MS);
+  }
+
+  /** Closes the stranger's link that has been idle longest, where there are too many. */
+  #makeRoom(): void {
+    const strangers = [...this.#inbound.values()].filter(({ caller }) => caller.kind !== "node" || !this.#options.isKnown(caller.id));
+    if (strangers.length < this.#options.maxStrangers) return;
+    const idle = strangers.filter(({ streams }) => streams === 0).sort((a, b) => a.idleSince - b.idleSince);
+    idle[0]?.session.destroy();
+  }
+
+  #watch(inbound: Inbound, pipe: Pipe, life: Scope): void {
+    const { session } = inbound;
+    const unread = new UnreadBytes(session);
+    session.on("stream", (stream: ServerHttp2Stream) => {
+      inbound.streams++;
+      unread.watch(stream);
+      stream.on("error", () => {}); // whoever reads or writes hears of it
+      stream.once("close", () => {
+        inbound.streams--;
+        inbound.idleSince = this.#clock.now();
+      });
+    });
+    life.spawn(async (signal) => {
+      const started = await this.#hasStarted(session, signal);
+      if (!started) session.destroy();
+    });
+    const watched = {
+      ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
+      bytesRead: () => pipe.bytesRead(),
+      isBusy: () => inbound.streams > 0,
+      dead: () => session.destroy(),
+    };
+    life.spawn((signal) => keepAlive(watched, this.#clock, signal));
+  }
+
+  async #hasStarted(session: ServerHttp2Session, signal: AbortSignal): Promise<boolean> {
+    const settled = new Promise<boolean>((resolve) => session.once("remoteSettings", () => resolve(true)));
+    await using wait = new Scope(signal);
+    return await Promise.race([settled, this.#clock.sleep(PREFACE_MS, wait.signal).then(() => false)]);
+  }
+
+  #endLater(thing: { destroy(): void; once(event: "close", listener: () => void): unknown }, ms: number): void {
+    const wait = new Scope(this.#scope.signal);
+    thing.once("close", () => void wait.close());
+    wait.spawn(async (signal) => {
+      await this.#clock.sleep(ms, signal);
+      thing.destroy();
+    });
+  }
+
+  #tunnel(request: Http2ServerRequest): Tunnel {
+    const stream = request.stream;
+    return {
+      target: decodeTarget(request.authority),
+      caller: this.callerOf(request),
+      accept: () => {
+        stream.respond({ ":status": 200 });
+        return stream;
+      },
+      refuse: ({ code, message, hint }) => {
+        if (stream.destroyed) return;
+        stream.respond({ ":status": failures[code].status, "content-type": "application/json" });
+        stream.end(JSON.stringify({ error: { code, message, hint } }));
+      },
+    };
+  }
+}
+
+function decodeTarget(authority: string): string {
+  try {
+    return decodeURIComponent(authority);
+  } catch {
+    return authority; // malformed: no kind of target has such a name
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * From a NodeId to a Link: the links there are, and how new ones come about.
+ *
+ * One asking link per node is enough, so whoever wants one gets the one that is open, and those who
+ * want the same at the same time share one race. Links that nobody keeps or uses are closed, least
+ * recently used first.
+ */
+
+import { lookup } from "node:dns/promises";
+import { isIP, isIPv6 } from "node:net";
+import { type Clock, type Log, Scope, Topic } from "../base/index.ts";
+import { type Endpoint, Failure, formatEndpoint, type NodeId, shortNodeId } from "../core/index.ts";
+import type { Answering } from "./answering.ts";
+import { Attempts } from "./attempts.ts";
+import type { Carrier, Listener, ListenOptions, Pipe } from "./carrier.ts";
+import { H2Link } from "./h2-link.ts";
+import type { Dialable, Link, Reach } from "./link.ts";
+import { LinkPool } from "./link-pool.ts";
+import { type Attempt, race, type Way } from "./race.ts";
+
+/** IPv6 and the LAN go first, IPv4 follows (RFC 8305 section 8 recommends 250 ms). */
+const IPV4_DELAY_MS = 250;
+/** A node has at most 4 addresses in its record, and those that were typed, found on the LAN or seen last. */
+const MAX_WAYS = 12;
+
+export interface NetworkDeps {
+  readonly id: NodeId;
+  readonly carrier: Carrier;
+  readonly answering: Answering;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Loopback, LAN and networks that a person named. */
+  readonly isTrusted: (address: string) => boolean;
+  /** Own nodes, friends and guests: theirs are the reverse links that are always kept. */
+  readonly isKnown: (id: NodeId) => boolean;
+}
+
+export interface NetworkOptions {
+  /** Asking links that strangers opened to us from behind their NAT. @default 64 */
+  readonly maxStrangersLinks?: number;
+}
+
+export class Network implements Reach, AsyncDisposable {
+  /** Every asking link that came up or ended. */
+  readonly changes = new Topic<{ readonly kind: "opened" | "ended"; readonly link: Link }>();
+  readonly #deps: NetworkDeps;
+  readonly #maxStrangersLinks: number;
+  readonly #scope = new Scope();
+  readonly #pool: LinkPool;
+  readonly #attempts = new Attempts();
+  readonly #races = new Map<NodeId, SharedRace>();
+
+  constructor(deps: NetworkDeps, options: NetworkOptions = {}) {
+    this.#deps = deps;
+    this.#maxStrangersLinks = options.maxStrangersLinks ?? 64;
+    this.#pool = this.#scope.own(new LinkPool(deps.clock));
+  }
+
+  async link(target: Dialable, signal: AbortSignal): Promise<Link> {
+    signal.throwIfAborted();
+    if (target.id === this.#deps.id) throw new Failure("bad-argument", "that is this node itself");
+    const existing = this.#pool.get(target.id);
+    if (existing !== undefined) return existing;
+    let shared = this.#races.get(target.id);
+    if (shared === undefined) {
+      shared = new SharedRace((ending) => this.#race(target, ending), this.#scope.signal);
+      this.#races.set(target.id, shared);
+      const forget = () => void this.#races.delete(target.id);
+      shared.done.then(forget, forget);
+    }
+    return await shared.join(signal);
+  }
+
+  existing(id: NodeId): Link | undefined {
+    return this.#pool.get(id);
+  }
+
+  /** Every asking link that is open. */
+  get links(): readonly Link[] {
+    return this.#pool.all;
+  }
+
+  /**
+   * A link to whoever answers at `endpoint`: the key is proven, but nobody said it is the right one.
+   * @throws {Failure} unreachable
+   */
+  async identify(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
+    const ways = await this.#ways([endpoint], undefined, signal);
+    const link = await race(ways, { clock: this.#deps.clock, onAttempt: () => {} }, signal);
+    const known = this.#pool.get(link.peer);
+    if (known !== undefined) {
+      link.close("there is a link already");
+      return known;
+    }
+    this.#adopt(link);
+    return link;
+  }
+
+  /**
+   * Dials `target` so that it can ask here: what a node behind NAT does. Resolves once the link is up;
+   * it then lives on its own.
+   * @throws {Failure} unreachable
+   */
+  async answerOn(target: Dialable, signal: AbortSignal): Promise<void> {
+    const failures: string[] = [];
+    for (const endpoint of target.endpoints) {
+      try {
+        const pipe = await this.#deps.carrier.dial({ endpoint, expect: target.id, asks: false }, signal);
+        this.#deps.answering.take(pipe);
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error.message);
+      }
+    }
+    throw new Failure("unreachable", failures.join("; ") || "no address of that node is known");
+  }
+
+  /** Lets others dial this node. */
+  listen(options: ListenOptions, signal: AbortSignal): Promise<Listener> {
+    return this.#deps.carrier.listen((pipe) => this.#take(pipe), options, signal);
+  }
+
+  /** What was tried last to reach `id`, oldest first. */
+  attempts(id: NodeId): readonly Attempt[] {
+    return this.#attempts.of(id);
+  }
+
+  /** Ends every link with `id`, whoever asks on it. */
+  hangUp(id: NodeId): void {
+    this.#pool.close(id);
+    this.#deps.answering.hangUp(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close();
+  }
+
+  async #race(target: Dialable, signal: AbortSignal): Promise<Link> {
+    const onAttempt = (attempt: Attempt) => this.#attempts.note(target.id, attempt);
+    const ways = await this.#ways(target.endpoints, target.id, signal);
+    const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
+    this.#adopt(link);
+    return link;
+  }
+
+  async #ways(endpoints: readonly Endpoint[], expect: NodeId | undefined, signal: AbortSignal): Promise<Way[]> {
+    const literal = (await Promise.all(endpoints.map((endpoint) => resolveHost(endpoint, signal)))).flat();
+    const unique = new Map(literal.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
+    return Array.from(unique.values(), (endpoint) => this.#way(endpoint, expect)).slice(0, MAX_WAYS);
+  }
+
+  #way(endpoint: Endpoint, expect: NodeId | undefined): Way {
+    const { carrier, clock, isTrusted } = this.#deps;
+    const six = isIPv6(endpoint.host);
+    return {
+      kind: six ? "tcp6" : "tcp4",
+      address: formatEndpoint(endpoint),
+      delayMs: six || isTrusted(endpoint.host) ? 0 : IPV4_DELAY_MS,
+      open: async (signal) => {
+        const pipe = await carrier.dial({ endpoint, expect, asks: true }, signal);
+        if (pipe.peer === this.#deps.id) {
+          pipe.duplex.destroy();
+          throw new Failure("unreachable", "this node itself answers there");
+        }
+        return await H2Link.open(withPeer(pipe), clock, signal);
+      },
+    };
+  }
+
+  #adopt(link: Link): void {
+    this.#pool.add(link);
+    this.changes.publish({ kind: "opened", link });
+    void link.ended.then(() => this.changes.publish({ kind: "ended", link }));
+  }
+
+  /** A pipe that somebody else opened: he asks here, or (reverse) lets us ask him. */
+  #take(pipe: Pipe): void {
+    if (!pipe.asks) {
+      this.#deps.answering.take(pipe);
+      return;
+    }
+    const crowded = this.#pool.strangers(this.#deps.isKnown) >= this.#maxStrangersLinks;
+    if (pipe.peer === undefined || pipe.peer === this.#deps.id || (crowded && !this.#deps.isKnown(pipe.peer))) {
+      pipe.duplex.destroy();
+      return;
+    }
+    this.#scope.spawn((signal) => this.#takeReverse(withPeer(pipe), signal));
+  }
+
+  async #takeReverse(pipe: Pipe & { readonly peer: NodeId }, signal: AbortSignal): Promise<void> {
+    try {
+      this.#adopt(await H2Link.open(pipe, this.#deps.clock, signal));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#deps.log.debug("a reverse link did not come up", { node: shortNodeId(pipe.peer), why: error.message });
+    }
+  }
+}
+
+/** One race that several callers wait for; it ends early when none of them waits any more. */
+class SharedRace {
+  readonly done: Promise<Link>;
+  readonly #scope: Scope;
+  #waiting = 0;
+
+  constructor(work: (signal: AbortSignal) => Promise<Link>, parent: AbortSignal) {
+    this.#scope = new Scope(parent);
+    this.done = work(this.#scope.signal).finally(() => void this.#scope.close());
+    this.done.catch(() => undefined); // each caller hears of it in join()
+  }
+
+  async join(signal: AbortSignal): Promise<Link> {
+    this.#waiting++;
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([this.done, aborted]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      if (--this.#waiting === 0) void this.#scope.close();
+    }
+  }
+}
+
+/** The addresses behind a host name, in the resolver's order; an address stands for itself. */
+async function resolveHost(endpoint: Endpoint, signal: AbortSignal): Promise<readonly Endpoint[]> {
+  if (isIP(endpoint.host) !== 0) return [endpoint];
+  try {
+    const found = await lookup(endpoint.host, { all: true });
+    signal.throwIfAborted();
+    return found.map(({ address }) => ({ host: address, port: endpoint.port }));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error && "syscall" in error) return []; // the name is not known now; other ways may lead there
+    throw error;
+  }
+}
+
+function withPeer(pipe: Pipe): Pipe & { readonly peer: NodeId } {
+  if (pipe.peer === undefined) throw new Error("a dialled pipe has a proven key");
+  return Object.assign(pipe, { peer: pipe.peer });
+}

@@ -1,0 +1,77 @@
+/**
+ * Bounds what one link may leave unread in memory.
+ *
+ * HTTP/2's stream window says how much the other end may send ahead of the reader, but 64 readers
+ * that stop with 8 MiB each would hold 512 MiB, and Node's session window does not bound their sum
+ * (it is consumed on arrival). So the window of each stream shrinks as streams are opened, and should
+ * the sum pass the cap all the same, the stream that holds most is reset.
+ */
+
+import { constants, type Http2Session, type Http2Stream } from "node:http2";
+import { STREAM_WINDOW_BYTES } from "./http2-settings.ts";
+
+/** What a link may hold in all (DESIGN: tunnel memory). */
+export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+/** Left for what is under way while a smaller window travels to the other end. */
+const BUDGET_BYTES = 24 * 1024 * 1024;
+/** Below this a stream crawls, whatever the line. */
+const MIN_WINDOW_BYTES = 128 * 1024;
+/** The sum is looked at after this much has come in, so a look costs nothing per chunk. */
+const LOOK_EVERY_BYTES = 512 * 1024;
+
+export class UnreadBytes {
+  readonly #session: Http2Session;
+  readonly #streams = new Set<Http2Stream>();
+  #sinceLook = 0;
+  #window = STREAM_WINDOW_BYTES;
+
+  constructor(session: Http2Session) {
+    this.#session = session;
+  }
+
+  /** Counts what `stream` holds until it closes. */
+  watch(stream: Http2Stream): void {
+    this.#streams.add(stream);
+    stream.once("close", () => {
+      this.#streams.delete(stream);
+      this.#fitWindow();
+    });
+    this.#fitWindow();
+    // Node hands each chunk that arrives to push(), whether anybody reads or not.
+    const push = stream.push.bind(stream);
+    stream.push = (chunk: Buffer | null, ...rest) => {
+      const wantsMore = push(chunk, ...rest);
+      if (chunk !== null) this.#arrived(chunk.length);
+      return wantsMore;
+    };
+  }
+
+  get total(): number {
+    let total = 0;
+    for (const stream of this.#streams) total += stream.readableLength;
+    return total;
+  }
+
+  #arrived(bytes: number): void {
+    this.#sinceLook += bytes;
+    if (this.#sinceLook < LOOK_EVERY_BYTES) return;
+    this.#sinceLook = 0;
+    while (this.total > MAX_UNREAD_BYTES) {
+      const [fullest] = [...this.#streams].sort((a, b) => b.readableLength - a.readableLength);
+      if (fullest === undefined) return;
+      this.#streams.delete(fullest);
+      fullest.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      fullest.destroy(); // with what it holds
+    }
+  }
+
+  /** A window that lets all open streams stop at once within the budget; powers of two, so that it rarely changes. */
+  #fitWindow(): void {
+    const share = BUDGET_BYTES / Math.max(1, this.#streams.size);
+    const power = 2 ** Math.floor(Math.log2(share));
+    const window = Math.min(STREAM_WINDOW_BYTES, Math.max(MIN_WINDOW_BYTES, power));
+    if (window === this.#window || this.#session.destroyed || this.#session.closed) return;
+    this.#window = window;
+    this.#session.settings({ initialWindowSize: window });
+  }
+}

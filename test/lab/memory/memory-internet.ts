@@ -1,0 +1,114 @@
+/**
+ * An internet in memory: machines with addresses, on which nodes listen and dial.
+ *
+ * Its carrier passes the same conformance suite as TLS over TCP. A machine can go silent (nothing
+ * comes back, as after a power cut) or refuse.
+ */
+
+import { type Duplex, duplexPair } from "node:stream";
+import type { Endpoint, NodeId } from "../../../src/core/index.ts";
+import { Failure, formatEndpoint } from "../../../src/core/index.ts";
+import type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "../../../src/network/index.ts";
+
+interface Service {
+  readonly id: NodeId;
+  readonly accept: (pipe: Pipe) => void;
+}
+
+export class MemoryInternet {
+  readonly #services = new Map<string, Service>();
+  readonly #silent = new Set<string>();
+  #nextPort = 40_000;
+
+  /** From now on nothing that is sent to `host` gets there, and nothing comes from it. */
+  silence(host: string): void {
+    this.#silent.add(host);
+  }
+
+  restore(host: string): void {
+    this.#silent.delete(host);
+  }
+
+  carrier(id: NodeId, host: string): Carrier {
+    return {
+      dial: (request, signal) => this.#dial(id, host, { request, signal }),
+      listen: (onPipe, options, signal) => this.#listen({ id, accept: onPipe }, [host], { options, signal }),
+    };
+  }
+
+  async #dial(
+    from: NodeId,
+    fromHost: string,
+    { request, signal }: { request: DialRequest; signal: AbortSignal },
+  ): Promise<Pipe> {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setImmediate(resolve));
+    const { endpoint, expect, asks } = request;
+    if (this.#silent.has(endpoint.host) || this.#silent.has(fromHost)) await untilAborted(signal);
+    signal.throwIfAborted();
+    const service = this.#services.get(formatEndpoint(endpoint));
+    if (service === undefined) throw new Failure("unreachable", "refused: nothing listens there");
+    if (expect !== undefined && service.id !== expect) throw new Failure("wrong-key", "another node answers there");
+    const [here, there] = this.#wire(fromHost, endpoint.host);
+    const remote = formatEndpoint({ host: fromHost, port: this.#nextPort++ });
+    service.accept(pipe(there, { peer: from, remote, asks: !asks }));
+    return pipe(here, { peer: service.id, remote: formatEndpoint(endpoint), asks });
+  }
+
+  async #listen(
+    service: Service,
+    defaults: readonly string[],
+    { options, signal }: { options: ListenOptions; signal: AbortSignal },
+  ): Promise<Listener> {
+    signal.throwIfAborted();
+    const port = options.port === 0 ? this.#nextPort++ : options.port;
+    const endpoints: Endpoint[] = (options.hosts ?? defaults).map((host) => ({ host, port }));
+    const keys = endpoints.map(formatEndpoint);
+    const taken = keys.find((key) => this.#services.has(key));
+    if (taken !== undefined) throw new Failure("port-in-use", `port ${port} is taken`);
+    const open = new Set<Duplex>();
+    const accept = (incoming: Pipe) => {
+      open.add(incoming.duplex);
+      incoming.duplex.once("close", () => open.delete(incoming.duplex));
+      service.accept(incoming);
+    };
+    for (const key of keys) this.#services.set(key, { id: service.id, accept });
+    return {
+      endpoints,
+      [Symbol.asyncDispose]: async () => {
+        for (const key of keys) this.#services.delete(key);
+        for (const duplex of open) duplex.destroy();
+      },
+    };
+  }
+
+  /** Two ends of a wire through which nothing passes while either machine is silent. */
+  #wire(a: string, b: string): [Duplex, Duplex] {
+    const [left, right] = duplexPair();
+    const cut = () => this.#silent.has(a) || this.#silent.has(b);
+    for (const end of [left, right]) {
+      const push = end.push.bind(end);
+      end.push = (chunk: unknown, ...rest) => (chunk !== null && cut() ? true : push(chunk, ...rest));
+    }
+    left.once("close", () => right.destroy());
+    right.once("close", () => left.destroy());
+    return [left, right];
+  }
+}
+
+function pipe(duplex: Duplex, { peer, remote, asks }: { peer: NodeId; remote: string; asks: boolean }): Pipe {
+  let bytes = 0;
+  const push = duplex.push.bind(duplex);
+  duplex.push = (chunk: Buffer | null, ...rest) => {
+    bytes += chunk?.length ?? 0;
+    return push(chunk, ...rest);
+  };
+  duplex.on("error", () => {});
+  return { duplex, peer, path: { kind: "memory", remote }, asks, http: "h2", bytesRead: () => bytes };
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
