@@ -1,0 +1,48 @@
+/** `p2prc ping`: sample after sample, each told as it comes. A link that is lost is said so and made anew. */
+
+import type { Clock } from "../base/index.ts";
+import { Failure } from "../core/index.ts";
+import type { Dialable, Link, PathKind, Reach } from "../network/index.ts";
+import type { PingProgress, PingResult } from "./contract.ts";
+import { pingOnce, settled, summarise } from "./round-trip.ts";
+
+export interface PingDeps {
+  readonly reach: Reach;
+  readonly clock: Clock;
+}
+
+export interface PingOptions {
+  readonly target: Dialable & { readonly name: string };
+  readonly count: number;
+  readonly note: (progress: PingProgress) => void;
+}
+
+/** Far enough apart to see jitter, near enough that five take a second. */
+const GAP_MS = 200;
+
+/** @throws {Failure} unreachable, and what else the last sample failed with when none came back */
+export async function ping({ reach, clock }: PingDeps, { target, count, note }: PingOptions, signal: AbortSignal): Promise<PingResult> {
+  const samples: number[] = [];
+  let path: PathKind | undefined;
+  let failure: Failure | undefined;
+  for (let sample = 1; sample <= count; sample++) {
+    if (sample > 1) await clock.sleep(GAP_MS, signal);
+    let link: Link | undefined;
+    try {
+      link = await reach.link(target, signal);
+      using _held = link.hold();
+      const rttMs = await pingOnce(link, clock, signal);
+      samples.push(rttMs);
+      path = link.path.kind;
+      note({ sample, path, remote: link.path.remote, rttMs });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failure = error;
+      if (sample === 1 && link === undefined) throw error; // never reached: more tries say no more
+      note({ sample, lost: error.message });
+    }
+  }
+  if (path === undefined) throw failure ?? new Failure("timed-out", `"${target.name}" did not answer`);
+  const { medianMs, minMs, maxMs, jitterMs } = summarise(settled(samples));
+  return { id: target.id, name: target.name, path, sent: count, lost: count - samples.length, medianMs, minMs, maxMs, jitterMs };
+}
