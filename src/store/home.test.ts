@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { type HomeDeps, homePath, openHome } from "./index.ts";
+import { type HomeDeps, openHome } from "./index.ts";
 
 describe("a home", () => {
   test("is made for its user alone", async () => {
@@ -45,12 +45,6 @@ describe("a home", () => {
     await writeFile(join(lab.root, "file"), "");
     await assert.rejects(openHome(join(lab.root, "file"), lab.deps), { code: "home-unusable" });
     await assert.rejects(openHome(join(lab.root, "file", "home"), lab.deps), { code: "home-unusable", message: /ENOTDIR/ });
-  });
-
-  test("is named by P2PRC_HOME, else lies in the user's folder", () => {
-    assert.equal(homePath({ P2PRC_HOME: "/srv/node" }, "/home/ann"), "/srv/node");
-    assert.equal(homePath({ P2PRC_HOME: "" }, "/home/ann"), "/home/ann/.p2prc");
-    assert.equal(homePath({}, "/home/ann"), "/home/ann/.p2prc");
   });
 });
 

@@ -37,12 +37,6 @@ export interface Home {
   readonly run: string;
 }
 
-/** `P2PRC_HOME`, else `.p2prc` in the user's own folder. */
-export function homePath(environment: Readonly<Record<string, string | undefined>>, userFolder: string): string {
-  const named = environment["P2PRC_HOME"];
-  return resolve(named === undefined || named === "" ? join(userFolder, ".p2prc") : named);
-}
-
 /** @throws {Failure} home-unusable, disk-full */
 export async function openHome(path: string, deps: HomeDeps): Promise<Home> {
   const root = resolve(path);

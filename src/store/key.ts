@@ -12,23 +12,32 @@ import { diskFailure, errorCode } from "./disk-full.ts";
 import type { Home } from "./home.ts";
 import { createOnce } from "./write-atomic.ts";
 
-const SECRET_BYTES = 32;
+const SEED_BYTES = 32;
+/** 256 bits in hexadecimal. */
+const TOKEN_BYTES = 64;
+
+interface Secret {
+  readonly path: string;
+  readonly size: number;
+  readonly create: () => Uint8Array;
+}
 
 /** The 32 bytes that the node's key is made of. @throws {Failure} home-unusable, disk-full */
 export function openSeed(home: Home, random: Random): Promise<Uint8Array> {
-  return openSecret(home, home.key, random);
+  return openSecret(home, { path: home.key, size: SEED_BYTES, create: () => random.bytes(SEED_BYTES) });
 }
 
-/** What daemon and CLI show each other over a pipe that anybody may open. @throws {Failure} home-unusable, disk-full */
+/** What daemon and CLI prove to each other over a pipe that anybody may open. @throws {Failure} home-unusable, disk-full */
 export async function openToken(home: Home, random: Random): Promise<string> {
-  return Buffer.from(await openSecret(home, home.token, random)).toString("hex");
+  const create = () => Buffer.from(Buffer.from(random.bytes(TOKEN_BYTES / 2)).toString("hex"));
+  return Buffer.from(await openSecret(home, { path: home.token, size: TOKEN_BYTES, create })).toString("latin1");
 }
 
-async function openSecret(home: Home, path: string, random: Random): Promise<Uint8Array> {
+async function openSecret(home: Home, secret: Secret): Promise<Uint8Array> {
   for (;;) {
-    const secret = await readSecret(home, path);
-    if (secret !== undefined) return secret;
-    await make(path, random.bytes(SECRET_BYTES));
+    const found = await readSecret(home, secret);
+    if (found !== undefined) return found;
+    await make(secret.path, secret.create());
   }
 }
 
@@ -46,14 +55,14 @@ async function make(path: string, secret: Uint8Array): Promise<void> {
 }
 
 /** Undefined when there is none yet. */
-async function readSecret(home: Home, path: string): Promise<Uint8Array | undefined> {
+async function readSecret(home: Home, { path, size: expected }: Secret): Promise<Uint8Array | undefined> {
   try {
     await using file = await open(path, "r");
     const { mode, uid, size } = await file.stat();
     if (home.platform !== "win32") refuseExposed({ mode, uid }, { path, mine: home.uid });
-    if (size !== SECRET_BYTES) throw wrongSize(path, size);
+    if (size !== expected) throw wrongSize(path, size, expected);
     const bytes = await file.readFile();
-    if (bytes.length !== SECRET_BYTES) throw wrongSize(path, bytes.length);
+    if (bytes.length !== expected) throw wrongSize(path, bytes.length, expected);
     return bytes;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
@@ -80,8 +89,8 @@ function refuseExposed({ mode, uid }: Exposure, { path, mine }: { readonly path:
   }
 }
 
-function wrongSize(path: string, size: number): Failure {
-  return new Failure("home-unusable", `"${path}" has ${size} bytes, not ${SECRET_BYTES}`, {
+function wrongSize(path: string, size: number, expected: number): Failure {
+  return new Failure("home-unusable", `"${path}" has ${size} bytes, not ${expected}`, {
     hint: "put it back from a backup, or move it away and a new one is made (for `key`: this node is then a new one to others)",
   });
 }

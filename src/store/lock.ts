@@ -58,7 +58,7 @@ function takeLock(home: Home): DatabaseSync | undefined {
   closeToOthers(home.lock);
   const database = new DatabaseSync(home.lock, { timeout: 0 });
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     return database;
   } catch (error) {
     database.close();
