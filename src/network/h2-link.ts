@@ -55,7 +55,7 @@ export class H2Link implements Link {
     const session = connect(`https://${pipe.peer}`, { ...sessionOptions, createConnection: () => pipe.duplex });
     this.#session = session;
     this.#unread = new UnreadBytes(session);
-    session.once("connect", () => widen(session));
+    widen(session);
     session.on("error", (cause) => this.#lost(cause));
     session.on("goaway", () => session.close());
     const { promise, resolve } = Promise.withResolvers<Failure | undefined>();

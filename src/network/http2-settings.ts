@@ -35,6 +35,7 @@ export const sessionOptions: ServerOptions & ClientSessionOptions = {
   maxSendHeaderBlockLength: 16 * 1024,
 };
 
+/** Widens the session's window once the session is set up. */
 export function widen(session: Http2Session): void {
-  if (!session.destroyed) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+  session.once("connect", () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
 }

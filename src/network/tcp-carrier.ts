@@ -7,7 +7,7 @@
  */
 
 import { isIPv6, type Server, Socket } from "node:net";
-import { type Clock, Scope, within } from "../base/index.ts";
+import { type Clock, isAbort, Scope, within } from "../base/index.ts";
 import { type Endpoint, Failure, formatEndpoint } from "../core/index.ts";
 import type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 import type { Identity } from "./identity.ts";
@@ -83,18 +83,21 @@ export class TcpCarrier implements Carrier {
         socket.setNoDelay(true);
         const end = await this.#inTime(undefined, ending, (attempt) => this.#tls.accept(socket, attempt));
         onPipe(pipeFrom(end, end.protocol === "reverse", remote));
-      } catch {
-        socket.destroy(); // a stranger's handshake that failed is his concern, not news
+      } catch (error) {
+        socket.destroy();
+        if (!(error instanceof Failure || isAbort(error, ending))) throw error; // a stranger's failed handshake is his concern
       } finally {
         handshakes--;
       }
     };
     try {
       const servers = await listenTcp((server) => onConnection(server, scope, accept), options, signal);
+      // In reverse: first no new ones, then none at all; a server has closed when its last socket has.
+      for (const server of servers) scope.defer(() => closed(server));
       scope.defer(() => {
+        for (const server of servers) server.close();
         for (const socket of sockets) socket.destroy();
       });
-      for (const server of servers) scope.defer(() => closeServer(server));
       return { endpoints: servers.map(endpointOf), [Symbol.asyncDispose]: () => scope.close() };
     } catch (error) {
       await scope.close();
@@ -166,6 +169,6 @@ function endpointOf(server: Server): Endpoint {
   return { host: address.address, port: address.port };
 }
 
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve())); // closing twice calls back as well
 }

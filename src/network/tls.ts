@@ -87,6 +87,8 @@ export class Tls {
       ALPNProtocols: [ASK, REVERSE, HTTP1],
     });
     await handshake(socket, "secure", signal);
+    // tls.Server sets this in its own "secure" listener; http2 waits for it. The carriers' suite fails without it.
+    Object.assign(socket, { secureConnecting: false });
     return { socket, peer: peerOf(socket), protocol: protocolOf(socket) };
   }
 }
