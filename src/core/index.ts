@@ -29,3 +29,11 @@ export {
 } from "./record.ts";
 export { type FailureReply, failureReply, PROGRESS_TYPE, progressLines } from "./progress.ts";
 export { cleanText, isCleanText } from "./text.ts";
+export { type AddressKind, AllowedNetworks, canonicalAddress, classifyAddress, isNearby, mayDialGossiped, type Netgroup, netgroup, noNetworks } from "./address.ts";
+export { localNameFor, type Named, parseLocalName, resolveName, shownName } from "./names.ts";
+export { byRank, type Rank, type Rankable, rank, type RankPart } from "./rank.ts";
+export { formatDuration, MAX_DURATION_MS, parseDuration } from "./duration.ts";
+export { type Demand, defaultGrant, type Excess, exceeds, Grant, isLive } from "./grant.ts";
+export { type GrantWords, parseCount, parseGrantWords, parseUntil } from "./grant-words.ts";
+export { formatInvite, formatToken, type Invite, parseInvite, TOKEN_BYTES } from "./invite.ts";
+export { formatSize, parseSize } from "./size.ts";

@@ -9,3 +9,6 @@ export { localProof } from "./local-proof.ts";
 export { isNodeId, type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText, isCleanText } from "./text.ts";
 export { VERSION } from "./version.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
+export { type GrantWords, parseCount, parseGrantWords, parseUntil } from "./grant-words.ts";
+export { formatSize, parseSize } from "./size.ts";
