@@ -21,6 +21,7 @@ import { type Caller, Failure, failures, type NodeId } from "../core/index.ts";
 import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";
+import { keepReading } from "./keep-reading.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 /** A client without a key reads one page and goes. */
@@ -158,8 +159,11 @@ export class Answering implements AsyncDisposable {
   #watch(inbound: Inbound, pipe: Pipe, life: Scope): void {
     const { session } = inbound;
     const unread = new UnreadBytes(session);
+    const reading = { duplex: pipe.duplex, bytesRead: () => pipe.bytesRead(), isBusy: () => inbound.streams > 0 };
+    const streamOpened = keepReading(reading, this.#clock, life);
     session.on("stream", (stream: ServerHttp2Stream) => {
       inbound.streams++;
+      streamOpened();
       unread.watch(stream);
       stream.on("error", () => {}); // whoever reads or writes hears of it
       stream.once("close", () => {

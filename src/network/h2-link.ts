@@ -14,6 +14,7 @@ import { failureFrom, readText } from "./ask.ts";
 import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";
+import { keepReading } from "./keep-reading.ts";
 import type { Link, LinkReply, LinkRequest, Path } from "./link.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
@@ -29,6 +30,7 @@ export class H2Link implements Link {
   readonly #clock: Clock;
   readonly #unread: UnreadBytes;
   readonly #scope = new Scope();
+  readonly #streamOpened: () => void;
   #holders = 0;
   #keepers = 0;
   #streams = 0;
@@ -65,6 +67,8 @@ export class H2Link implements Link {
       resolve(this.#why);
       void this.#scope.close();
     });
+    const reading = { duplex: pipe.duplex, bytesRead: () => pipe.bytesRead(), isBusy: () => this.#streams > 0 };
+    this.#streamOpened = keepReading(reading, clock, this.#scope);
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
@@ -144,6 +148,7 @@ export class H2Link implements Link {
     if (!this.open) throw this.#lostFailure();
     const stream = this.#session.request(headers, { endStream });
     this.#streams++;
+    this.#streamOpened();
     this.#unread.watch(stream);
     stream.on("error", () => {}); // whoever reads or writes hears of it; nobody else needs to
     stream.once("close", () => {
