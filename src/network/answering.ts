@@ -44,6 +44,7 @@ export interface Tunnel {
 
 interface Inbound {
   readonly session: ServerHttp2Session;
+  readonly duplex: Duplex;
   readonly caller: Caller;
   streams: number;
   idleSince: number;
@@ -74,7 +75,7 @@ export class Answering implements AsyncDisposable {
     this.#h2.on("sessionError", () => {}); // the session closes, and that is what counts
     this.#h1 = createHttp1({ maxHeaderSize: 8 * 1024, keepAliveTimeout: 5_000 });
     this.#scope.defer(() => {
-      for (const { session } of this.#inbound.values()) session.destroy();
+      for (const { duplex } of this.#inbound.values()) duplex.destroy();
     });
   }
 
@@ -105,8 +106,8 @@ export class Answering implements AsyncDisposable {
 
   /** Ends every link on which `id` asks. */
   hangUp(id: NodeId): void {
-    for (const { session, caller } of this.#inbound.values()) {
-      if (caller.kind === "node" && caller.id === id) session.destroy();
+    for (const { duplex, caller } of this.#inbound.values()) {
+      if (caller.kind === "node" && caller.id === id) duplex.destroy();
     }
   }
 
@@ -136,7 +137,7 @@ export class Answering implements AsyncDisposable {
     const caller: Caller = pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
     this.#callers.set(session, caller);
     this.#makeRoom();
-    const inbound = { session, caller, streams: 0, idleSince: this.#clock.now() };
+    const inbound = { session, duplex: pipe.duplex, caller, streams: 0, idleSince: this.#clock.now() };
     this.#inbound.set(session, inbound);
     const life = new Scope(this.#scope.signal);
     session.once("close", () => {
@@ -145,7 +146,7 @@ export class Answering implements AsyncDisposable {
       void life.close();
     });
     this.#watch(inbound, pipe, life);
-    if (caller.kind === "anonymous") this.#endLater(session, ANONYMOUS_MS);
+    if (caller.kind === "anonymous") this.#endLater(pipe.duplex, ANONYMOUS_MS);
   }
 
   /** Closes the stranger's link that has been idle longest, where there are too many. */
@@ -153,7 +154,7 @@ export class Answering implements AsyncDisposable {
     const strangers = [...this.#inbound.values()].filter(({ caller }) => caller.kind !== "node" || !this.#options.isKnown(caller.id));
     if (strangers.length < this.#options.maxStrangers) return;
     const idle = strangers.filter(({ streams }) => streams === 0).sort((a, b) => a.idleSince - b.idleSince);
-    idle[0]?.session.destroy();
+    idle[0]?.duplex.destroy();
   }
 
   #watch(inbound: Inbound, pipe: Pipe, life: Scope): void {
@@ -173,13 +174,13 @@ export class Answering implements AsyncDisposable {
     });
     life.spawn(async (signal) => {
       const started = await this.#hasStarted(session, signal);
-      if (!started) session.destroy();
+      if (!started) pipe.duplex.destroy();
     });
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
       isBusy: () => inbound.streams > 0,
-      dead: () => session.destroy(),
+      dead: () => void pipe.duplex.destroy(),
     };
     life.spawn((signal) => keepAlive(watched, this.#clock, signal));
   }

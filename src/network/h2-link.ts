@@ -27,6 +27,7 @@ export class H2Link implements Link {
   readonly path: Path;
   readonly ended: Promise<Failure | undefined>;
   readonly #session: ClientHttp2Session;
+  readonly #duplex: Duplex;
   readonly #clock: Clock;
   readonly #unread: UnreadBytes;
   readonly #scope = new Scope();
@@ -56,6 +57,7 @@ export class H2Link implements Link {
     this.#idleSince = clock.now();
     const session = connect(`https://${pipe.peer}`, { ...sessionOptions, createConnection: () => pipe.duplex });
     this.#session = session;
+    this.#duplex = pipe.duplex;
     this.#unread = new UnreadBytes(session);
     widen(session);
     session.on("error", (cause) => this.#lost(cause));
@@ -179,7 +181,8 @@ export class H2Link implements Link {
 
   #end(why: Failure | undefined): void {
     this.#why ??= why;
-    this.#session.destroy();
+    // The pipe, not the session: a session that says good-bye on a duplex of ours trips over its own last write.
+    this.#duplex.destroy();
   }
 
   #lostFailure(cause?: Error): Failure {
