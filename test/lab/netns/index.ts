@@ -1,0 +1,7 @@
+/** netns: a network of Linux namespaces on this machine, with delay, loss, firewalls and partitions. */
+export type { Shape } from "./cable.ts";
+export { NetnsHost, type NetnsHostOptions, type Rule } from "./netns-host.ts";
+export { NetnsLab, type Topology } from "./netns-lab.ts";
+export { NetnsProcess, type SpawnOptions } from "./netns-process.ts";
+export { sweepLabs } from "./sweep.ts";
+export { whyNoLab, whyNoShapedLab } from "./why-no-lab.ts";
