@@ -1,0 +1,133 @@
+/**
+ * All tests, told as `node --test` tells them, with one summary at the end.
+ *
+ * Two runs of Node's own runner feed its own reporter: what stands beside the source runs side by
+ * side, what has real processes and networks runs one file after the other. Skipped tests, and steps
+ * of `./check` that failed before, come just before the summary, where nobody overlooks them.
+ */
+
+import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { relative } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { run } from "node:test";
+import { spec, type TestEvent } from "node:test/reporters";
+import { sweepLabs } from "../../test/lab/netns/index.ts";
+import { root } from "./run.ts";
+
+export interface TestOptions {
+  /** Leaves out what needs real processes and networks. */
+  readonly quick: boolean;
+  /** Steps that failed before: each counts as a failed test. */
+  readonly failedSteps: readonly string[];
+}
+
+/** Real processes, ports, namespaces: two of them at once would measure each other. */
+const alone = ["test/e2e/**/*.test.ts", "test/lab/**/*.test.ts"];
+const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
+
+/** A file that hangs is broken off and named. The slowest takes a fraction of this. */
+const MAX_FILE_MS = 300_000;
+
+/** Prints what happens. @returns whether nothing failed */
+export async function tests(options: TestOptions): Promise<boolean> {
+  const report = new Report();
+  await pipeline(Readable.from(events(options, report)), new spec(), process.stdout, { end: false });
+  return report.ok;
+}
+
+async function* events({ quick, failedSteps }: TestOptions, report: Report): AsyncGenerator<TestEvent> {
+  yield* report.pass(runFiles(globSync(together, { cwd: root, exclude: alone }), availableParallelism()));
+  if (!quick) yield* report.pass(runFiles(globSync(alone, { cwd: root }), 1));
+  for (const step of failedSteps) yield report.fail(`./check ${step}`, "it failed before the tests; see above");
+  const left = await sweepLabs();
+  if (left.length > 0) yield report.fail("the tests clean up", `these namespaces were left over: ${left.join(" ")}`);
+  yield* report.end();
+}
+
+function runFiles(files: readonly string[], concurrency: number): AsyncIterable<TestEvent> {
+  return run({ files: [...files].sort(), concurrency, cwd: root, timeout: MAX_FILE_MS }) as AsyncIterable<TestEvent>;
+}
+
+const countNames = ["tests", "suites", "passed", "failed", "cancelled", "skipped", "todo"] as const;
+
+/** Passes events on, holds the summaries back and makes one of them. */
+class Report {
+  readonly #skipped: string[] = [];
+  readonly #counts = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 };
+  #topLevel = 0;
+  #durationMs = 0;
+
+  async *pass(events: AsyncIterable<TestEvent>): AsyncGenerator<TestEvent> {
+    for await (const event of events) {
+      if (event.type === "test:summary" && event.data.file === undefined) this.#add(event.data);
+      else if (!isSummaryLine(event)) yield event;
+      if (event.type === "test:pass") this.#noteSkip(event.data);
+    }
+  }
+
+  /** One more test that failed. */
+  fail(name: string, why: string): TestEvent {
+    this.#counts.tests++;
+    this.#counts.failed++;
+    const cause = Object.assign(new Error(why), { stack: why }); // where it was made tells nothing
+    const error = Object.assign(new Error(why), { stack: why, cause });
+    return {
+      type: "test:fail",
+      data: {
+        name,
+        nesting: 0,
+        testNumber: 0,
+        testId: 0,
+        parentId: undefined,
+        tags: [],
+        details: { duration_ms: 0, type: "test", error },
+      },
+    };
+  }
+
+  *end(): Generator<TestEvent> {
+    for (const test of this.#skipped) yield line(`SKIPPED ${test}`);
+    const { tests, suites, passed, failed, cancelled, skipped, todo } = this.#counts;
+    const numbers = {
+      tests,
+      suites,
+      pass: passed,
+      fail: failed,
+      cancelled,
+      skipped,
+      todo,
+      duration_ms: this.#durationMs,
+    };
+    for (const [name, value] of Object.entries(numbers)) yield line(`${name} ${value}`);
+    const counts = { ...this.#counts, topLevel: this.#topLevel };
+    yield { type: "test:summary", data: { success: this.ok, counts, duration_ms: this.#durationMs, file: undefined } };
+  }
+
+  get ok(): boolean {
+    return this.#counts.failed + this.#counts.cancelled === 0 && this.#counts.tests > 0;
+  }
+
+  #add({ counts, duration_ms }: Extract<TestEvent, { type: "test:summary" }>["data"]): void {
+    this.#topLevel += counts.topLevel;
+    this.#durationMs += duration_ms;
+    const all: Readonly<Record<string, number>> = { ...counts }; // its type lacks `failed`
+    for (const key of countNames) this.#counts[key] += all[key] ?? 0;
+  }
+
+  #noteSkip({ skip, file, name }: Extract<TestEvent, { type: "test:pass" }>["data"]): void {
+    if (skip === undefined || skip === false) return;
+    const where = file === undefined ? "" : `${relative(root, file)}: `;
+    this.#skipped.push(`${where}${name}${typeof skip === "string" ? ` (${skip})` : ""}`);
+  }
+}
+
+function isSummaryLine(event: TestEvent): boolean {
+  if (event.type !== "test:diagnostic" || event.data.file !== undefined) return false;
+  return /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(event.data.message);
+}
+
+function line(message: string): TestEvent {
+  return { type: "test:diagnostic", data: { nesting: 0, message, level: "info" } };
+}
