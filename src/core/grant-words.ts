@@ -45,27 +45,37 @@ export function parseGrantWords(words: GrantWords, wallTime: number): Partial<Gr
 /** A whole number from 0. @throws {Failure} bad-argument */
 export function parseCount(text: string, option: string): number {
   if (/^\d{1,6}$/.test(text.trim())) return Number(text);
-  throw new Failure("bad-argument", `not a number for ${option}: "${cleanText(text, 40)}"`, { hint: "write a whole number, as in `2`" });
+  throw new Failure("bad-argument", `not a number for ${option}: "${cleanText(text, 40)}"`, {
+    hint: "write a whole number, as in `2`",
+  });
 }
 
 /** @returns wall time in milliseconds, later than now @throws {Failure} bad-argument */
 export function parseUntil(text: string, wallTime: number): number {
   const date = /^\d{4}-\d{2}-\d{2}/.test(text.trim()) ? Date.parse(text.trim()) : wallTime + parseDuration(text);
   if (date > wallTime) return date;
-  throw new Failure("bad-argument", `${Number.isNaN(date) ? "not a date" : "that has passed"}: "${cleanText(text, 40)}"`, {
-    hint: "write a length of time from now (`30d`) or a date to come (`2030-12-31`)",
-  });
+  throw new Failure(
+    "bad-argument",
+    `${Number.isNaN(date) ? "not a date" : "that has passed"}: "${cleanText(text, 40)}"`,
+    {
+      hint: "write a length of time from now (`30d`) or a date to come (`2030-12-31`)",
+    },
+  );
 }
 
 function parseCpus(text: string): number {
   const cpus = /^\d{1,5}(?:\.\d{1,3})?$/.test(text.trim()) ? Number(text) : Number.NaN;
   if (cpus > 0 && cpus <= 65_536) return cpus;
-  throw new Failure("bad-argument", `not a number of cores: "${cleanText(text, 40)}"`, { hint: "write it as `4` or `0.5`" });
+  throw new Failure("bad-argument", `not a number of cores: "${cleanText(text, 40)}"`, {
+    hint: "write it as `4` or `0.5`",
+  });
 }
 
 function parseNetwork(text: string): Grant["network"] {
   if (text === "none" || text === "internet") return text;
-  throw new Failure("bad-argument", `not a kind of network: "${cleanText(text, 40)}"`, { hint: "write `--network none` or `--network internet`" });
+  throw new Failure("bad-argument", `not a kind of network: "${cleanText(text, 40)}"`, {
+    hint: "write `--network none` or `--network internet`",
+  });
 }
 
 function given<T>(text: string | undefined, parse: (text: string) => T): T | undefined {

@@ -2,25 +2,69 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Value } from "typebox/value";
-import { defaultGrant, exceeds, formatDuration, formatSize, Grant, isLive, MAX_DURATION_MS, parseCount, parseDuration, parseGrantWords, parseSize, parseUntil } from "./index.ts";
+import {
+  defaultGrant,
+  exceeds,
+  formatDuration,
+  formatSize,
+  Grant,
+  isLive,
+  MAX_DURATION_MS,
+  parseCount,
+  parseDuration,
+  parseGrantWords,
+  parseSize,
+  parseUntil,
+} from "./index.ts";
 
 describe("a length of time", () => {
   test("reads as it was written", () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: MAX_DURATION_MS }), (ms) => assert.equal(parseDuration(formatDuration(ms)), ms)));
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: MAX_DURATION_MS }), (ms) =>
+        assert.equal(parseDuration(formatDuration(ms)), ms),
+      ),
+    );
   });
 
   test("is written as people write it", () => {
-    const written = { "90s": 90_000, "8h": 28_800_000, "1d12h": 129_600_000, "2w": 1_209_600_000, " 30M ": 1_800_000, "250ms": 250 };
+    const written = {
+      "90s": 90_000,
+      "8h": 28_800_000,
+      "1d12h": 129_600_000,
+      "2w": 1_209_600_000,
+      " 30M ": 1_800_000,
+      "250ms": 250,
+    };
     for (const [text, ms] of Object.entries(written)) assert.equal(parseDuration(text), ms, text);
     assert.equal(formatDuration(129_600_000), "1d12h");
     assert.equal(formatDuration(0), "0s");
   });
 
   test("is refused when it is anything else", () => {
-    for (const text of ["", "8", "h", "-8h", "8 h", "8hours", "1.5h", "12h1d", "8h8h", "0s", "101y", "99999d", "1e3s", "٣h"]) {
+    for (const text of [
+      "",
+      "8",
+      "h",
+      "-8h",
+      "8 h",
+      "8hours",
+      "1.5h",
+      "12h1d",
+      "8h8h",
+      "0s",
+      "101y",
+      "99999d",
+      "1e3s",
+      "٣h",
+    ]) {
       assert.throws(() => parseDuration(text), { code: "bad-argument", hint: /8h/ }, text);
     }
-    fc.assert(fc.property(fc.string().filter((text) => /[^\s\dwdhms]/i.test(text)), (text) => throwsBadArgument(() => parseDuration(text))));
+    fc.assert(
+      fc.property(
+        fc.string().filter((text) => /[^\s\dwdhms]/i.test(text)),
+        (text) => throwsBadArgument(() => parseDuration(text)),
+      ),
+    );
   });
 });
 
@@ -30,7 +74,16 @@ describe("an amount of bytes", () => {
   });
 
   test("is written as people write it, with Docker's units", () => {
-    const written = { "8G": 8 * 1024 ** 3, "8gib": 8 * 1024 ** 3, "8GB": 8e9, "1.5T": 1.5 * 1024 ** 4, "512 m": 512 * 1024 ** 2, "100": 100, "100b": 100, "1.1kB": 1_100 };
+    const written = {
+      "8G": 8 * 1024 ** 3,
+      "8gib": 8 * 1024 ** 3,
+      "8GB": 8e9,
+      "1.5T": 1.5 * 1024 ** 4,
+      "512 m": 512 * 1024 ** 2,
+      "100": 100,
+      "100b": 100,
+      "1.1kB": 1_100,
+    };
     for (const [text, bytes] of Object.entries(written)) assert.equal(parseSize(text), bytes, text);
     assert.equal(formatSize(20 * 1024 ** 3), "20GiB");
     assert.equal(formatSize(1_000), "1000B");
@@ -46,7 +99,20 @@ describe("an amount of bytes", () => {
 
 describe("a grant", () => {
   test("is what was typed, and nothing more", () => {
-    const words = { cpus: "4", memory: "8G", disk: "20G", gpu: "1", lifetime: "8h", sandboxes: "2", network: "none", ports: "3", publish: true, relay: false, own: true, until: "30d" };
+    const words = {
+      cpus: "4",
+      memory: "8G",
+      disk: "20G",
+      gpu: "1",
+      lifetime: "8h",
+      sandboxes: "2",
+      network: "none",
+      ports: "3",
+      publish: true,
+      relay: false,
+      own: true,
+      until: "30d",
+    };
     assert.deepEqual(parseGrantWords(words, 1_000), {
       kind: "own",
       cpus: 4,
@@ -66,8 +132,25 @@ describe("a grant", () => {
   });
 
   test("is refused with the word that is wrong", () => {
-    const wrong = [{ cpus: "0" }, { cpus: "four" }, { cpus: "1e3" }, { memory: "lots" }, { disk: "-1" }, { gpu: "1.5" }, { lifetime: "0h" }, { sandboxes: "-1" }, { network: "lan" }, { ports: "x" }, { until: "soon" }];
-    for (const words of wrong) assert.throws(() => parseGrantWords(words, 0), { code: "bad-argument", message: new RegExp(`"${Object.values(words)[0]}"`) }, JSON.stringify(words));
+    const wrong = [
+      { cpus: "0" },
+      { cpus: "four" },
+      { cpus: "1e3" },
+      { memory: "lots" },
+      { disk: "-1" },
+      { gpu: "1.5" },
+      { lifetime: "0h" },
+      { sandboxes: "-1" },
+      { network: "lan" },
+      { ports: "x" },
+      { until: "soon" },
+    ];
+    for (const words of wrong)
+      assert.throws(
+        () => parseGrantWords(words, 0),
+        { code: "bad-argument", message: new RegExp(`"${Object.values(words)[0]}"`) },
+        JSON.stringify(words),
+      );
   });
 
   test("ends at a date, or after a time, and never in the past", () => {
@@ -81,7 +164,8 @@ describe("a grant", () => {
 
   test("fits its own schema, and a bad one does not", () => {
     assert.ok(Value.Check(Grant, defaultGrant));
-    for (const bad of [{ kind: "admin" }, { cpus: -1 }, { gpus: 1.5 }, { until: -1 }, { extra: 1 }, { network: "lan" }]) assert.ok(!Value.Check(Grant, { ...defaultGrant, ...bad }));
+    for (const bad of [{ kind: "admin" }, { cpus: -1 }, { gpus: 1.5 }, { until: -1 }, { extra: 1 }, { network: "lan" }])
+      assert.ok(!Value.Check(Grant, { ...defaultGrant, ...bad }));
   });
 
   test("says by how much a demand goes over it, and what is allowed", () => {
@@ -89,13 +173,41 @@ describe("a grant", () => {
       { what: "sandboxes", why: "3 sandboxes at once, allowed are 2 (1 too much)" },
       { what: "memoryBytes", why: "6GiB memory in all, allowed are 2GiB (4GiB too much)" },
     ]);
-    const all = { sandboxes: 9, cpus: 9, memoryBytes: 9e12, diskBytes: 9e12, gpus: 9, lifetimeMs: 9e9, ports: 9, network: "internet", publish: true, relay: true } as const;
-    assert.deepEqual(exceeds({ ...defaultGrant, network: "none" }, all).map((excess) => excess.what).sort(), Object.keys(all).sort());
+    const all = {
+      sandboxes: 9,
+      cpus: 9,
+      memoryBytes: 9e12,
+      diskBytes: 9e12,
+      gpus: 9,
+      lifetimeMs: 9e9,
+      ports: 9,
+      network: "internet",
+      publish: true,
+      relay: true,
+    } as const;
+    assert.deepEqual(
+      exceeds({ ...defaultGrant, network: "none" }, all)
+        .map((excess) => excess.what)
+        .sort(),
+      Object.keys(all).sort(),
+    );
   });
 
   test("allows all up to its limits, and anything to a node of one's own", () => {
     const { sandboxes, cpus, memoryBytes, diskBytes, gpus, maxLifetimeMs, ports } = defaultGrant;
-    assert.deepEqual(exceeds(defaultGrant, { sandboxes, cpus, memoryBytes, diskBytes, gpus, lifetimeMs: maxLifetimeMs, ports, network: "internet" }), []);
+    assert.deepEqual(
+      exceeds(defaultGrant, {
+        sandboxes,
+        cpus,
+        memoryBytes,
+        diskBytes,
+        gpus,
+        lifetimeMs: maxLifetimeMs,
+        ports,
+        network: "internet",
+      }),
+      [],
+    );
     assert.deepEqual(exceeds(defaultGrant, {}), []);
     assert.deepEqual(exceeds({ ...defaultGrant, kind: "own" }, { gpus: 64, publish: true }), []);
   });

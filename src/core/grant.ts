@@ -102,10 +102,15 @@ export function exceeds(grant: Grant, demand: Demand): readonly Excess[] {
   for (const { what, limit, word, show } of AMOUNTS) {
     const [asked, allowed] = [demand[what] ?? 0, grant[limit]];
     if (asked <= allowed) continue;
-    excesses.push({ what, why: `${show(asked)} ${word}, allowed are ${show(allowed)} (${show(asked - allowed)} too much)` });
+    excesses.push({
+      what,
+      why: `${show(asked)} ${word}, allowed are ${show(allowed)} (${show(asked - allowed)} too much)`,
+    });
   }
-  if (demand.network === "internet" && grant.network === "none") excesses.push({ what: "network", why: "a way to the internet, allowed is none" });
-  if (demand.publish === true && !grant.publish) excesses.push({ what: "publish", why: "a public port, allowed is none" });
+  if (demand.network === "internet" && grant.network === "none")
+    excesses.push({ what: "network", why: "a way to the internet, allowed is none" });
+  if (demand.publish === true && !grant.publish)
+    excesses.push({ what: "publish", why: "a public port, allowed is none" });
   if (demand.relay === true && !grant.relay) excesses.push({ what: "relay", why: "links passed on, allowed are none" });
   return excesses;
 }

@@ -37,3 +37,5 @@ export { type Demand, defaultGrant, type Excess, exceeds, Grant, isLive } from "
 export { type GrantWords, parseCount, parseGrantWords, parseUntil } from "./grant-words.ts";
 export { formatInvite, formatToken, type Invite, parseInvite, TOKEN_BYTES } from "./invite.ts";
 export { formatSize, parseSize } from "./size.ts";
+export { nearest } from "./nearest.ts";
+export { twoWords } from "./words.ts";

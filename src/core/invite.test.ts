@@ -11,7 +11,10 @@ describe("an invite", () => {
 
   test("is short: four addresses of both kinds fit a QR code of 57 modules", () => {
     const long = "2001:db8:1234:5678:9abc:def0:1234:5678";
-    const link = formatInvite({ ...sample, endpoints: [long, "192.168.178.123", "203.0.113.200", long].map((host) => ({ host, port: 8088 })) });
+    const link = formatInvite({
+      ...sample,
+      endpoints: [long, "192.168.178.123", "203.0.113.200", long].map((host) => ({ host, port: 8088 })),
+    });
     assert.ok(link.length <= 271, `${link.length} characters`); // version 10, level L
   });
 
@@ -47,7 +50,10 @@ describe("an invite", () => {
 
   test("says that something was changed, whichever character it was", () => {
     const link = formatInvite(sample);
-    const accepted = Array.from(link, (character, at) => link.slice(0, at) + (character === "y" ? "b" : "y") + link.slice(at + 1)).filter(isInvite);
+    const accepted = Array.from(
+      link,
+      (character, at) => link.slice(0, at) + (character === "y" ? "b" : "y") + link.slice(at + 1),
+    ).filter(isInvite);
     assert.deepEqual(accepted, []);
   });
 
@@ -65,11 +71,13 @@ describe("an invite", () => {
       ["x".repeat(10_000)]: /far too long/,
       [link.replace("?", "%zz?")]: /stands for nothing/,
     };
-    for (const [text, message] of Object.entries(reasons)) assert.throws(() => parseInvite(text), { code: "bad-invite", message }, text);
+    for (const [text, message] of Object.entries(reasons))
+      assert.throws(() => parseInvite(text), { code: "bad-invite", message }, text);
   });
 
   test("holds addresses only, with a port, and not too many", () => {
-    const reject = (query: string, message: RegExp) => assert.throws(() => parseInvite(withQuery(query)), { code: "bad-invite", message }, query);
+    const reject = (query: string, message: RegExp) =>
+      assert.throws(() => parseInvite(withQuery(query)), { code: "bad-invite", message }, query);
     reject("a=host.example", /not an IP address/);
     reject("a=[192.0.2.1]:80", /not an IP address/);
     reject("a=fe80::1-eth0", /not an IP address/);
@@ -79,7 +87,10 @@ describe("an invite", () => {
     reject("v=attic", /not a node id/);
     reject(`a=${Array.from({ length: 9 }, () => "192.0.2.1").join(",")}`, /too many/);
     assert.throws(() => formatInvite({ ...sample, endpoints: [{ host: "host.example", port: 1 }] }), RangeError);
-    assert.throws(() => formatInvite({ ...sample, endpoints: Array.from({ length: 9 }, () => ({ host: "192.0.2.1", port: 1 })) }), RangeError);
+    assert.throws(
+      () => formatInvite({ ...sample, endpoints: Array.from({ length: 9 }, () => ({ host: "192.0.2.1", port: 1 })) }),
+      RangeError,
+    );
   });
 
   test("of a newer version is read without what this one does not know", () => {
@@ -98,19 +109,39 @@ describe("an invite", () => {
   });
 
   test("is read or refused, never anything else, whatever the text", () => {
-    fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.string().map((text) => `p2prc://${text}`)), (text) => void attempt(text)));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: "binary" }),
+          fc.string().map((text) => `p2prc://${text}`),
+        ),
+        (text) => void attempt(text),
+      ),
+    );
   });
 });
 
 const ids = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(nodeIdFromPublicKey);
 const port = fc.oneof(fc.constant(8088), fc.integer({ min: 1, max: 65_535 }));
-const endpoints = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6().map((address) => address.toLowerCase())), port }, { noNullPrototype: true });
-const invites: fc.Arbitrary<Invite> = fc.record({
-  issuer: ids,
-  token: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(formatToken),
-  endpoints: fc.array(endpoints, { maxLength: 8 }),
-  via: fc.array(ids, { maxLength: 3 }),
-}, { noNullPrototype: true });
+const endpoints = fc.record(
+  {
+    host: fc.oneof(
+      fc.ipV4(),
+      fc.ipV6().map((address) => address.toLowerCase()),
+    ),
+    port,
+  },
+  { noNullPrototype: true },
+);
+const invites: fc.Arbitrary<Invite> = fc.record(
+  {
+    issuer: ids,
+    token: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(formatToken),
+    endpoints: fc.array(endpoints, { maxLength: 8 }),
+    via: fc.array(ids, { maxLength: 3 }),
+  },
+  { noNullPrototype: true },
+);
 
 const sample: Invite = {
   issuer: nodeIdFromPublicKey(new Uint8Array(32).fill(7)),

@@ -40,7 +40,8 @@ export function formatToken(bytes: Uint8Array): string {
 
 /** @throws {RangeError} when it holds more than an invite can */
 export function formatInvite({ issuer, token, endpoints, via }: Invite): string {
-  if (endpoints.length > MAX_ENDPOINTS || via.length > MAX_VIA) throw new RangeError("too many addresses for an invite");
+  if (endpoints.length > MAX_ENDPOINTS || via.length > MAX_VIA)
+    throw new RangeError("too many addresses for an invite");
   const query = [
     ...(endpoints.length === 0 ? [] : [`a=${endpoints.map(formatAddress).join(",")}`]),
     ...(via.length === 0 ? [] : [`v=${via.join(",")}`]),
@@ -95,7 +96,10 @@ function parseLink(link: string): Invite {
 /** The link in the text, in its one spelling. */
 function findLink(text: string): string {
   // Neither white space nor invisible characters belong in a link; a mail program or a terminal put them there.
-  const joined = text.replace(/[\s\p{Cc}\p{Cf}]+/gu, "").replaceAll("&amp;", "&").toLowerCase();
+  const joined = text
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, "")
+    .replaceAll("&amp;", "&")
+    .toLowerCase();
   const start = joined.indexOf("p2prc://");
   if (start < 0) throw bad("it does not hold `p2prc://`");
   const [link = ""] = /^[a-z0-9:/?&=,.[\]%-]+/.exec(joined.slice(start)) ?? [];
@@ -126,7 +130,8 @@ function checkedToken(issuer: NodeId, secret: string, query: string): string {
 
 /** Each secret has one spelling: the last character's spare bit is zero. */
 function decode(secret: string): Uint8Array {
-  if (!/^[ybndrfg8ejkmcpqxot1uwisza345h769]*$/.test(secret)) throw bad("the secret in it holds characters that no secret has");
+  if (!/^[ybndrfg8ejkmcpqxot1uwisza345h769]*$/.test(secret))
+    throw bad("the secret in it holds characters that no secret has");
   const bytes = z32.decode(secret).subarray(0, TOKEN_BYTES + CHECK_BYTES);
   if (z32.encode(bytes) !== secret) throw bad("some of it is missing or was changed");
   return bytes;
@@ -134,7 +139,13 @@ function decode(secret: string): Uint8Array {
 
 /** Against accidents, not against people. */
 function check(issuer: NodeId, token: Uint8Array, query: string): Uint8Array {
-  return createHash("sha256").update("p2prc invite v1\n").update(issuer).update(token).update(query).digest().subarray(0, CHECK_BYTES);
+  return createHash("sha256")
+    .update("p2prc invite v1\n")
+    .update(issuer)
+    .update(token)
+    .update(query)
+    .digest()
+    .subarray(0, CHECK_BYTES);
 }
 
 function readQuery(query: string): Pick<Invite, "endpoints" | "via"> {
@@ -183,4 +194,3 @@ function bad(why: string, cause?: unknown): Failure {
     cause,
   });
 }
-

@@ -12,3 +12,4 @@ export { VERSION } from "./version.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { type GrantWords, parseCount, parseGrantWords, parseUntil } from "./grant-words.ts";
 export { formatSize, parseSize } from "./size.ts";
+export { nearest } from "./nearest.ts";

@@ -16,7 +16,8 @@ describe("the state of a home", () => {
   test("is closed to others, with its companions", async () => {
     await using lab = await Lab.open();
     lab.fill(3);
-    for (const name of await readdir(lab.folder)) assert.equal((await stat(join(lab.folder, name))).mode & 0o777, 0o600, name);
+    for (const name of await readdir(lab.folder))
+      assert.equal((await stat(join(lab.folder, name))).mode & 0o777, 0o600, name);
     assert.ok((await readdir(lab.folder)).includes("state.sqlite-wal"));
   });
 
@@ -31,7 +32,10 @@ describe("the state of a home", () => {
       lab.database.close();
       await damage(lab.path);
       const damaged = await readFile(lab.path);
-      assert.throws(() => openDatabase(lab.path, { clock: new VirtualClock() }), { code: "home-unusable", message: /damaged and has been moved/ });
+      assert.throws(() => openDatabase(lab.path, { clock: new VirtualClock() }), {
+        code: "home-unusable",
+        message: /damaged and has been moved/,
+      });
       assert.deepEqual(await readdir(lab.folder), ["state.sqlite.broken-2026-01-01T00-00-00-000Z"]);
       assert.deepEqual(await readFile(join(lab.folder, "state.sqlite.broken-2026-01-01T00-00-00-000Z")), damaged);
       openDatabase(lab.path).close();
@@ -75,7 +79,8 @@ describe("the state of a home", () => {
       for (let lines = 0; lines < 20 + round * 17; lines++) said = Number(await child.line());
       await child.kill();
       const database = openDatabase(lab.path);
-      const count = (text: string) => Number(database.prepare("SELECT count(*) AS n FROM lab_rows WHERE text = ?").get(text)?.["n"]);
+      const count = (text: string) =>
+        Number(database.prepare("SELECT count(*) AS n FROM lab_rows WHERE text = ?").get(text)?.["n"]);
       assert.equal(count("a"), count("b"));
       assert.ok(count("a") * 2 >= said);
       database.close();
@@ -119,20 +124,35 @@ describe("migrate", () => {
     await using lab = await Lab.open();
     lab.fill(0);
     migrate(lab.database, "other", ["CREATE TABLE other_rows (id INTEGER) STRICT"]);
-    assert.deepEqual(lab.database.prepare("SELECT room FROM store_versions ORDER BY room").all().map((row) => row["room"]), ["lab", "other"]);
+    assert.deepEqual(
+      lab.database
+        .prepare("SELECT room FROM store_versions ORDER BY room")
+        .all()
+        .map((row) => row["room"]),
+      ["lab", "other"],
+    );
   });
 
   test("refuses a state that a newer program wrote", async () => {
     await using lab = await Lab.open();
     migrate(lab.database, "lab", [...steps, "CREATE TABLE lab_more (id INTEGER) STRICT"]);
-    assert.throws(() => migrate(lab.database, "lab", steps), { code: "version-differs", message: /lab 2, this one knows 1/ });
+    assert.throws(() => migrate(lab.database, "lab", steps), {
+      code: "version-differs",
+      message: /lab 2, this one knows 1/,
+    });
   });
 
   test("leaves nothing of a step that fails half way", async () => {
     await using lab = await Lab.open();
-    assert.throws(() => migrate(lab.database, "lab", ["CREATE TABLE lab_half (id INTEGER) STRICT; SELECT nonsense"]), /nonsense/);
+    assert.throws(
+      () => migrate(lab.database, "lab", ["CREATE TABLE lab_half (id INTEGER) STRICT; SELECT nonsense"]),
+      /nonsense/,
+    );
     migrate(lab.database, "lab", steps);
-    assert.equal(lab.database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'lab_half'").get()?.["n"], 0);
+    assert.equal(
+      lab.database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'lab_half'").get()?.["n"],
+      0,
+    );
   });
 });
 
@@ -148,7 +168,10 @@ test("a transaction is undone whole when its work throws, and the error is the w
 });
 
 function texts(database: DatabaseSync): unknown[] {
-  return database.prepare("SELECT text FROM lab_rows ORDER BY id").all().map((row) => row["text"]);
+  return database
+    .prepare("SELECT text FROM lab_rows ORDER BY id")
+    .all()
+    .map((row) => row["text"]);
 }
 
 class Lab implements AsyncDisposable {

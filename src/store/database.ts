@@ -52,11 +52,17 @@ export function migrate(database: DatabaseSync, room: string, steps: readonly st
   const row = database.prepare("SELECT version FROM store_versions WHERE room = ?").get(room);
   const version = Number(row?.["version"] ?? 0);
   if (version > steps.length) {
-    throw new Failure("version-differs", `a newer p2prc wrote this state (${room} ${version}, this one knows ${steps.length})`, {
-      hint: "use the newer p2prc again, or another folder with `--home`",
-    });
+    throw new Failure(
+      "version-differs",
+      `a newer p2prc wrote this state (${room} ${version}, this one knows ${steps.length})`,
+      {
+        hint: "use the newer p2prc again, or another folder with `--home`",
+      },
+    );
   }
-  const save = database.prepare("INSERT INTO store_versions (room, version) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET version = excluded.version");
+  const save = database.prepare(
+    "INSERT INTO store_versions (room, version) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET version = excluded.version",
+  );
   for (const [index, step] of steps.entries()) {
     if (index < version) continue;
     inTransaction(database, () => {
@@ -117,7 +123,10 @@ function isDamage(error: unknown): boolean {
   return typeof errcode === "number" && ((errcode & 0xff) === SQLITE_CORRUPT || (errcode & 0xff) === SQLITE_NOTADB);
 }
 
-function moveAside(path: string, { error, clock }: { readonly error: unknown; readonly clock: Pick<Clock, "wallTime"> }): Failure {
+function moveAside(
+  path: string,
+  { error, clock }: { readonly error: unknown; readonly clock: Pick<Clock, "wallTime"> },
+): Failure {
   const stamp = new Date(clock.wallTime()).toISOString().replaceAll(/[:.]/g, "-");
   const aside = `${path}.broken-${stamp}`;
   for (const suffix of ["-wal", "-shm", ""]) {

@@ -13,7 +13,8 @@ const SQLITE_FULL = 13;
 export function diskFailure(error: unknown, path?: string): Failure | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, errcode } = error as Error & { readonly code?: unknown; readonly errcode?: unknown };
-  const full = code === "ENOSPC" || code === "EDQUOT" || (typeof errcode === "number" && (errcode & 0xff) === SQLITE_FULL);
+  const full =
+    code === "ENOSPC" || code === "EDQUOT" || (typeof errcode === "number" && (errcode & 0xff) === SQLITE_FULL);
   if (!full) return undefined;
   return new Failure("disk-full", path === undefined ? "the disk is full" : `no room left on the disk for "${path}"`, {
     hint: "free some space (`df -h` shows where) and try again; what was there before is kept",

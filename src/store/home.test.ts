@@ -44,7 +44,10 @@ describe("a home", () => {
     await using lab = await Lab.open();
     await writeFile(join(lab.root, "file"), "");
     await assert.rejects(openHome(join(lab.root, "file"), lab.deps), { code: "home-unusable" });
-    await assert.rejects(openHome(join(lab.root, "file", "home"), lab.deps), { code: "home-unusable", message: /ENOTDIR/ });
+    await assert.rejects(openHome(join(lab.root, "file", "home"), lab.deps), {
+      code: "home-unusable",
+      message: /ENOTDIR/,
+    });
   });
 });
 
@@ -74,7 +77,9 @@ describe("the socket of a home with a path of 200 characters", () => {
   test("is the same for many that open the home at the same time", async () => {
     await using lab = await Lab.open();
     const homes = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => openHome(lab.longPath, i % 2 === 0 ? lab.deps : { ...lab.deps, runtimeFolder: undefined })),
+      Array.from({ length: 20 }, (_, i) =>
+        openHome(lab.longPath, i % 2 === 0 ? lab.deps : { ...lab.deps, runtimeFolder: undefined }),
+      ),
     );
     assert.equal(new Set(homes.map((home) => home.socket)).size, 1);
   });
@@ -135,7 +140,12 @@ class Lab implements AsyncDisposable {
 
   private constructor(root: string) {
     this.root = root;
-    this.deps = { platform: "linux", uid: process.getuid?.(), runtimeFolder: join(root, "run"), tempFolder: join(root, "tmp") };
+    this.deps = {
+      platform: "linux",
+      uid: process.getuid?.(),
+      runtimeFolder: join(root, "run"),
+      tempFolder: join(root, "tmp"),
+    };
   }
 
   get longPath(): string {

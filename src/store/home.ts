@@ -74,7 +74,8 @@ function layout(path: string, run: string, socket: string, { platform, uid }: Ho
 /** Windows keeps others out of a user's folder by inherited access lists; `mode` and `uid` mean nothing there. */
 async function refuseShared(path: string, { platform, uid }: HomeDeps): Promise<void> {
   const found = await stat(path);
-  if (!found.isDirectory()) throw new Failure("home-unusable", `"${path}" is not a folder`, { hint: "choose another one with `--home`" });
+  if (!found.isDirectory())
+    throw new Failure("home-unusable", `"${path}" is not a folder`, { hint: "choose another one with `--home`" });
   if (platform === "win32") return;
   if (uid !== undefined && found.uid !== uid) {
     throw new Failure("home-unusable", `"${path}" belongs to another user (uid ${found.uid}, you are ${uid})`, {

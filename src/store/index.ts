@@ -4,5 +4,6 @@ export { diskFailure } from "./disk-full.ts";
 export { type Home, openHome } from "./home.ts";
 export { openSeed, openToken } from "./key.ts";
 export { HomeLock, lockHome } from "./lock.ts";
+export { openName } from "./name.ts";
 export type { HomeDeps } from "./socket-path.ts";
 export { createOnce, writeFileAtomic, type WriteOptions } from "./write-atomic.ts";

@@ -76,7 +76,10 @@ interface Exposure {
   readonly uid: number;
 }
 
-function refuseExposed({ mode, uid }: Exposure, { path, mine }: { readonly path: string; readonly mine: number | undefined }): void {
+function refuseExposed(
+  { mode, uid }: Exposure,
+  { path, mine }: { readonly path: string; readonly mine: number | undefined },
+): void {
   if (mine !== undefined && uid !== mine) {
     throw new Failure("home-unusable", `"${path}" belongs to another user (uid ${uid}, you are ${mine})`, {
       hint: `run \`sudo chown ${mine} '${path}'\``,
@@ -97,5 +100,8 @@ function wrongSize(path: string, size: number, expected: number): Failure {
 
 function unreadable(path: string, cause: unknown): unknown {
   if (errorCode(cause) === undefined) return cause;
-  return new Failure("home-unusable", `cannot read "${path}": ${errorCode(cause)}`, { hint: `run \`ls -l '${path}'\``, cause });
+  return new Failure("home-unusable", `cannot read "${path}": ${errorCode(cause)}`, {
+    hint: `run \`ls -l '${path}'\``,
+    cause,
+  });
 }

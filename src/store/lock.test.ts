@@ -19,7 +19,10 @@ describe("the lock of a home", () => {
   test("is held by another process as long as that lives, and no longer", async () => {
     await using lab = await Lab.open();
     await using child = await lab.holder();
-    await assert.rejects(lockHome(lab.home, process.pid), { code: "home-in-use", message: new RegExp(`process ${child.pid}`) });
+    await assert.rejects(lockHome(lab.home, process.pid), {
+      code: "home-in-use",
+      message: new RegExp(`process ${child.pid}`),
+    });
     await child.kill();
     await using held = await lockHome(lab.home, process.pid);
     assert.equal(await readFile(lab.home.pid, "utf8"), `${process.pid}\n`);
@@ -45,7 +48,9 @@ describe("the lock of a home", () => {
     const first = await lab.holder();
     await first.kill();
     await using stack = new AsyncDisposableStack();
-    const children = await Promise.all(Array.from({ length: 8 }, () => Child.start(lab.code("console.log('held')", "console.log('refused')"))));
+    const children = await Promise.all(
+      Array.from({ length: 8 }, () => Child.start(lab.code("console.log('held')", "console.log('refused')"))),
+    );
     for (const child of children) stack.use(child);
     const said = await Promise.all(children.map((child) => child.line()));
     assert.deepEqual(said.sort(), ["held", ...Array.from({ length: 7 }, () => "refused")]);
@@ -92,7 +97,14 @@ class Lab implements AsyncDisposable {
 
   static async open(): Promise<Lab> {
     const path = await mkdtemp(join(tmpdir(), "p2prc-lock-"));
-    return new Lab(await openHome(path, { platform: "linux", uid: process.getuid?.(), runtimeFolder: undefined, tempFolder: tmpdir() }));
+    return new Lab(
+      await openHome(path, {
+        platform: "linux",
+        uid: process.getuid?.(),
+        runtimeFolder: undefined,
+        tempFolder: tmpdir(),
+      }),
+    );
   }
 
   private constructor(home: Home) {

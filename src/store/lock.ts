@@ -74,7 +74,11 @@ function takeLock(home: Home): DatabaseSync | undefined {
 
 async function refuse(home: Home): Promise<never> {
   const pid = Number.parseInt(await readFile(home.pid, "utf8").catch(() => ""), 10);
-  throw new Failure("home-in-use", `another daemon runs on "${home.path}"${Number.isNaN(pid) ? "" : ` (process ${pid})`}`, {
-    hint: "use it as it is, end it with `p2prc stop`, or choose another folder with `--home`",
-  });
+  throw new Failure(
+    "home-in-use",
+    `another daemon runs on "${home.path}"${Number.isNaN(pid) ? "" : ` (process ${pid})`}`,
+    {
+      hint: "use it as it is, end it with `p2prc stop`, or choose another folder with `--home`",
+    },
+  );
 }

@@ -29,7 +29,10 @@ describe("writeFileAtomic", () => {
     if (disk === undefined) return;
     await writeFileAtomic(join(disk.path, "table.json"), "before");
     const tooMuch = new Uint8Array(disk.bytes * 2);
-    await assert.rejects(writeFileAtomic(join(disk.path, "table.json"), tooMuch), { code: "disk-full", hint: /free some space/ });
+    await assert.rejects(writeFileAtomic(join(disk.path, "table.json"), tooMuch), {
+      code: "disk-full",
+      hint: /free some space/,
+    });
     assert.equal(await readFile(join(disk.path, "table.json"), "utf8"), "before");
     assert.deepEqual(await readdir(disk.path), ["table.json"]);
   });

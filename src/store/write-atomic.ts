@@ -20,7 +20,11 @@ export interface WriteOptions {
 const TEMPORARY = /^\..+\.[0-9a-f]{12}\.tmp$/;
 
 /** @throws {Failure} disk-full; the file is then as it was */
-export async function writeFileAtomic(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
   await throughTemporary(path, data, options, (temporary) => rename(temporary, path));
 }
 
@@ -29,7 +33,11 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
  * @returns whether this call made it
  * @throws {Failure} disk-full
  */
-export async function createOnce(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<boolean> {
+export async function createOnce(
+  path: string,
+  data: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<boolean> {
   let made = true;
   await throughTemporary(path, data, options, async (temporary) => {
     try {
@@ -45,7 +53,9 @@ export async function createOnce(path: string, data: string | Uint8Array, option
 /** Removes what interrupted writes left in `folder`. Only for whoever holds the lock of the home. */
 export async function sweepTemporary(folder: string): Promise<void> {
   const names = await readdir(folder);
-  await Promise.all(names.filter((name) => TEMPORARY.test(name)).map((name) => rm(join(folder, name), { force: true })));
+  await Promise.all(
+    names.filter((name) => TEMPORARY.test(name)).map((name) => rm(join(folder, name), { force: true })),
+  );
 }
 
 async function throughTemporary(

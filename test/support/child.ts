@@ -12,7 +12,9 @@ export class Child implements AsyncDisposable {
 
   /** @param code a module; it may import our files by their `file:` URL */
   static async start(code: string): Promise<Child> {
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", code], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await once(child, "spawn");
     return new Child(child);
   }
