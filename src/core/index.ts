@@ -39,3 +39,5 @@ export { formatInvite, formatToken, type Invite, parseInvite, TOKEN_BYTES } from
 export { formatSize, parseSize } from "./size.ts";
 export { nearest } from "./nearest.ts";
 export { twoWords } from "./words.ts";
+export { localProof } from "./local-proof.ts";
+export { VERSION } from "./version.ts";

@@ -153,7 +153,8 @@ export const TableQuestion = Type.Object(
   {
     /** The cursor of the last reply from the same node. One of another life of that node starts over. */
     since: Type.Optional(Type.String({ pattern: "^[0-9a-f]{16}\\.[0-9]{1,15}$" })),
-    limit: Type.Integer({ minimum: 1, maximum: MAX_REPLY_RECORDS }),
+    /** How many records the answer may hold, the answerer's own not counted. */
+    limit: Type.Integer({ minimum: 0, maximum: MAX_REPLY_RECORDS }),
     /** What the asker holds already, as a Bloom filter (`known-filter.ts`). */
     known: Type.Optional(
       Type.Object(
@@ -172,8 +173,8 @@ export const TableQuestion = Type.Object(
 export type TableQuestion = Static<typeof TableQuestion>;
 
 export const TableReply = Type.Object({
-  /** Not more than asked for. Each one is checked by the asker, so the schema here is wide. */
-  records: Type.Array(SignedRecord, { maxItems: MAX_REPLY_RECORDS }),
+  /** The answerer's own first, where the asker lacks it. Each is checked one by one when it is read. */
+  records: Type.Array(SignedRecord, { maxItems: MAX_REPLY_RECORDS + 1 }),
   cursor: Type.String({ pattern: "^[0-9a-f]{16}\\.[0-9]{1,15}$" }),
   /** Whether there is more past the cursor. */
   more: Type.Boolean(),

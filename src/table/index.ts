@@ -15,3 +15,14 @@ export {
   UpdateRequest,
   UpdateResult,
 } from "./contract.ts";
+export { answerTable, hearAnnouncement } from "./answer.ts";
+export { Asker, type AskerCounts } from "./asker.ts";
+export { askTable } from "./ask.ts";
+export type { TableQuestion, TableReply } from "./contract.ts";
+export { Exchange } from "./exchange.ts";
+export { HopWalks } from "./hop-walk.ts";
+export { type Learned, NodeTable, type Source } from "./node-table.ts";
+export { Outbound } from "./outbound.ts";
+export { ProbeRation } from "./probe-ration.ts";
+export type { Measures, Relation, Row, RowChange } from "./row.ts";
+export { Visitor } from "./visitor.ts";
