@@ -6,7 +6,7 @@
  */
 
 import { Type, type Static } from "typebox";
-import { NODE_ID_PATTERN, type NodeId } from "../core/index.ts";
+import { NODE_ID_PATTERN, type NodeId, SignedRecord } from "../core/index.ts";
 
 const Id = Type.Unsafe<NodeId>(Type.String({ pattern: NODE_ID_PATTERN.source }));
 
@@ -95,3 +95,19 @@ export const Why = Type.Object({
   attempts: Type.Array(Attempt),
 });
 export type Why = Static<typeof Why>;
+
+/** The params of `GET /v1/nodes/:node/why`: what a person typed. */
+export const WhyParams = Type.Object({ node: Type.String({ minLength: 1, maxLength: 255 }) });
+export type WhyParams = Static<typeof WhyParams>;
+
+/** The reply of `GET /v1/node`: what anybody may know, a client without a key too. */
+export const NodeDescription = Type.Object({
+  /** Signed: the same that others pass on. */
+  record: SignedRecord,
+  version: Type.String(),
+  /** The versions of the protocol that it speaks. */
+  protocol: Type.Array(Type.Integer()),
+  /** Made anew at each start. */
+  boot: Type.String(),
+});
+export type NodeDescription = Static<typeof NodeDescription>;

@@ -4,7 +4,7 @@
  */
 
 import { type Clock, isAbort, Scope } from "../base/index.ts";
-import { Failure } from "../core/index.ts";
+import { Failure, type FailureCode } from "../core/index.ts";
 import type { H2Link } from "./h2-link.ts";
 import type { PathKind } from "./link.ts";
 
@@ -20,10 +20,10 @@ export interface Way {
 export interface Attempt {
   readonly path: PathKind;
   readonly address: string;
-  readonly outcome: "open" | "failed" | "cancelled";
+  readonly outcome: "open" | "cancelled" | FailureCode;
   readonly ms: number;
-  /** Why not. */
-  readonly reason: string | undefined;
+  /** Why not; empty where there is nothing to say. */
+  readonly reason: string;
   /** Wall time, in ms. */
   readonly at: number;
 }
@@ -47,7 +47,7 @@ export async function race(
 
   const attempt = async (way: Way, ending: AbortSignal) => {
     const startedAt = clock.now();
-    const note = (outcome: Attempt["outcome"], reason?: string) =>
+    const note = (outcome: Attempt["outcome"], reason = "") =>
       onAttempt({ path: way.kind, address: way.address, outcome, ms: clock.now() - startedAt, reason, at: clock.wallTime() });
     try {
       const link = await way.open(ending);
@@ -60,9 +60,9 @@ export async function race(
       note("open");
       resolve(link);
     } catch (error) {
-      if (isAbort(error, ending)) note("cancelled", won ? "another way was quicker" : undefined);
+      if (isAbort(error, ending)) note("cancelled", won ? "another way was quicker" : "");
       else if (error instanceof Failure) {
-        note("failed", error.message);
+        note(error.code, error.message);
         failures.push(error);
       } else throw error;
     }

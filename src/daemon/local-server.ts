@@ -1,0 +1,76 @@
+/**
+ * Where the person's own programs ask: HTTP/1.1 on the Unix socket in the home (0600 in a 0700
+ * folder), on Windows a named pipe.
+ *
+ * A pipe may be opened by any user of the machine, so there both ends prove with each request that they
+ * can read the token in the home (`core/local-proof.ts`).
+ */
+
+import { timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import { chmod } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { Failure, localProof } from "../core/index.ts";
+import type { RawRequest, Requests } from "../network/index.ts";
+import type { Home } from "../store/index.ts";
+
+export interface LocalServerOptions {
+  readonly home: Home;
+  /** Undefined where the file system keeps others out. */
+  readonly token: string | undefined;
+}
+
+export class LocalServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  /** @throws {Failure} home-unusable */
+  static async open(requests: Requests, { home, token }: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
+    signal.throwIfAborted();
+    const local = new LocalServer(requests, token);
+    try {
+      local.#server.listen(home.socket);
+      await once(local.#server, "listening", { signal });
+      if (home.platform !== "win32") await chmod(home.socket, 0o600);
+      return local;
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new Failure("home-unusable", `cannot listen on "${home.socket}"`, { hint: "choose another home with --home", cause });
+    }
+  }
+
+  private constructor(requests: Requests, token: string | undefined) {
+    this.#server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0, headersTimeout: 10_000 }, (request, response) => {
+      if (token === undefined || isProven(request, response, token)) requests(request, response);
+      else response.writeHead(404).end();
+    });
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("error", () => {}).once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Whether the request came in here. */
+  brought(request: RawRequest): boolean {
+    return !("stream" in request) && this.#sockets.has(request.socket);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** Checks the client's proof, and adds ours to the answer. */
+function isProven(request: IncomingMessage, response: ServerResponse, token: string): boolean {
+  const { "p2prc-nonce": nonce, "p2prc-proof": proof } = request.headers;
+  if (typeof nonce !== "string" || typeof proof !== "string" || nonce.length > 128) return false;
+  const expected = Buffer.from(localProof(token, "client", nonce));
+  const given = Buffer.from(proof);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return false;
+  response.setHeader("p2prc-proof", localProof(token, "daemon", nonce));
+  return true;
+}

@@ -1,0 +1,82 @@
+/**
+ * The addresses of this machine that others may be told of, best first: public ones, and those in
+ * networks that a person named. IPv6 before IPv4; at most the four that a record holds.
+ *
+ * LAN addresses are told by multicast DNS and in invites only: outside they mean nothing, and say more
+ * about a home than its owner meant to.
+ */
+
+import { networkInterfaces } from "node:os";
+import { isIPv6 } from "node:net";
+import { type Clock, Topic } from "../base/index.ts";
+import { type AllowedNetworks, classifyAddress } from "../core/index.ts";
+
+const MAX_ADDRESSES = 4;
+/** A laptop that changes its network is noticed within this. */
+const LOOK_EVERY_MS = 5_000;
+
+export interface OwnAddressesDeps {
+  readonly allowed: AllowedNetworks;
+  readonly clock: Clock;
+  /** What the system has. @default its interfaces */
+  readonly interfaces?: () => readonly string[];
+}
+
+export class OwnAddresses {
+  readonly changes = new Topic<readonly string[]>();
+  readonly #deps: OwnAddressesDeps;
+  #all: readonly string[];
+
+  constructor(deps: OwnAddressesDeps) {
+    this.#deps = deps;
+    this.#all = this.#look();
+  }
+
+  /** For the record. @param listening the addresses that were named to listen on; none: all */
+  told(listening: readonly string[]): readonly string[] {
+    const { allowed } = this.#deps;
+    const mayBeTold = (address: string) => allowed.includes(address) || classifyAddress(address) === "public";
+    return this.#heardOn(listening).filter(mayBeTold).sort(sixFirst).slice(0, MAX_ADDRESSES);
+  }
+
+  /** For the LAN and invites: everything but loopback, unless that was named. */
+  near(listening: readonly string[]): readonly string[] {
+    const { allowed } = this.#deps;
+    const isUseful = (address: string) => {
+      const kind = classifyAddress(address);
+      return allowed.includes(address) || (kind !== "loopback" && kind !== "linklocal");
+    };
+    return this.#heardOn(listening).filter(isUseful).sort(sixFirst);
+  }
+
+  /** Looks again and again until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
+      const found = this.#look();
+      if (found.join() === this.#all.join()) continue;
+      this.#all = found;
+      this.changes.publish(found);
+    }
+  }
+
+  #heardOn(listening: readonly string[]): string[] {
+    const everyFour = listening.includes("0.0.0.0");
+    const everySix = listening.includes("::");
+    if (everySix || listening.length === 0) return [...this.#all];
+    const named = listening.filter((address) => address !== "0.0.0.0");
+    return [...named, ...(everyFour ? this.#all.filter((address) => !isIPv6(address)) : [])];
+  }
+
+  #look(): readonly string[] {
+    return [...new Set((this.#deps.interfaces ?? systemInterfaces)())];
+  }
+}
+
+function systemInterfaces(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((found) => (found ?? []).map(({ address }) => address));
+}
+
+function sixFirst(a: string, b: string): number {
+  return Number(isIPv6(b)) - Number(isIPv6(a));
+}

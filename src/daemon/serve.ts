@@ -1,0 +1,76 @@
+/** What the daemon answers about itself: to everybody who it is, to its own person all the rest. */
+
+import { Readable } from "node:stream";
+import type { FastifyPluginAsync } from "fastify";
+import { admits, type NodeId } from "../core/index.ts";
+import type { Attempt as NetworkAttempt, Dialable } from "../network/index.ts";
+import { LendReply, LendRequest, LogsQuery, NodeDescription, Status, StopReply, Why, WhyParams } from "./contract.ts";
+import type { LogFile } from "./log-file.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface DaemonRoutesDeps {
+  readonly describe: () => NodeDescription;
+  readonly status: () => Status;
+  /** @throws {Failure} port-in-use, bad-address */
+  readonly lend: (on: boolean, signal: AbortSignal) => Promise<boolean>;
+  readonly stop: () => void;
+  readonly log: LogFile;
+  readonly metrics: Metrics;
+  /** @throws {Failure} unknown-node, ambiguous */
+  readonly resolve: (text: string) => Dialable & { readonly name: string };
+  readonly attempts: (id: NodeId) => readonly NetworkAttempt[];
+}
+
+const owner = { config: { admits: admits.owner } };
+
+export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
+  return async (app) => {
+    app.get("/v1/node", { config: { admits: admits.everyone }, schema: { response: { 200: NodeDescription } } }, () => deps.describe());
+
+    app.get("/v1/status", { ...owner, schema: { response: { 200: Status } } }, () => deps.status());
+
+    app.post<{ Body: LendRequest }>(
+      "/v1/lend",
+      { ...owner, bodyLimit: 256, schema: { body: LendRequest, response: { 200: LendReply } } },
+      async (request) => ({ lends: await deps.lend(request.body.on, request.signal) }),
+    );
+
+    app.post("/v1/stop", { ...owner, schema: { response: { 200: StopReply } } }, (_request, reply) => {
+      reply.raw.once("close", () => deps.stop()); // the answer goes out first
+      return {};
+    });
+
+    app.get<{ Querystring: LogsQuery }>("/v1/logs", { ...owner, schema: { querystring: LogsQuery } }, async (request, reply) => {
+      const { lines = 50, follow = false } = request.query;
+      const tail = await deps.log.tail(lines);
+      return reply.type("text/plain; charset=utf-8").send(logStream(tail, follow ? deps.log : undefined));
+    });
+
+    app.get<{ Params: WhyParams }>(
+      "/v1/nodes/:node/why",
+      { ...owner, schema: { params: WhyParams, response: { 200: Why } } },
+      (request) => {
+        const { id, name } = deps.resolve(request.params.node);
+        return { node: { id, name }, attempts: [...deps.attempts(id)] };
+      },
+    );
+
+    app.get("/metrics", owner, async (_request, reply) => reply.type(deps.metrics.contentType).send(await deps.metrics.text()));
+    app.get("/v1/openapi.json", owner, () => app.swagger());
+  };
+}
+
+/** The tail, and what is written from now on. A reader that does not read misses lines. */
+function logStream(tail: readonly string[], follow: LogFile | undefined): Readable {
+  const stream = new Readable({ read: () => {} });
+  const push = (line: string) => {
+    if (stream.readableLength < 1_000_000) stream.push(`${line}\n`);
+  };
+  for (const line of tail) stream.push(`${line}\n`);
+  if (follow === undefined) stream.push(null);
+  else {
+    const subscription = follow.lines.on(push);
+    stream.once("close", () => subscription[Symbol.dispose]());
+  }
+  return stream;
+}
