@@ -26,7 +26,11 @@ export class LocalServer implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
 
   /** @throws {Failure} home-unusable */
-  static async open(requests: Requests, { home, token }: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
+  static async open(
+    requests: Requests,
+    { home, token }: LocalServerOptions,
+    signal: AbortSignal,
+  ): Promise<LocalServer> {
     signal.throwIfAborted();
     const local = new LocalServer(requests, token);
     try {
@@ -36,15 +40,21 @@ export class LocalServer implements AsyncDisposable {
       return local;
     } catch (cause) {
       signal.throwIfAborted();
-      throw new Failure("home-unusable", `cannot listen on "${home.socket}"`, { hint: "choose another home with --home", cause });
+      throw new Failure("home-unusable", `cannot listen on "${home.socket}"`, {
+        hint: "choose another home with --home",
+        cause,
+      });
     }
   }
 
   private constructor(requests: Requests, token: string | undefined) {
-    this.#server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0, headersTimeout: 10_000 }, (request, response) => {
-      if (token === undefined || isProven(request, response, token)) requests(request, response);
-      else response.writeHead(404).end();
-    });
+    this.#server = createServer(
+      { keepAliveTimeout: 30_000, requestTimeout: 0, headersTimeout: 10_000 },
+      (request, response) => {
+        if (token === undefined || isProven(request, response, token)) requests(request, response);
+        else response.writeHead(404).end();
+      },
+    );
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => {}).once("close", () => this.#sockets.delete(socket));

@@ -59,7 +59,8 @@ export class LogFile implements Disposable {
   #rotate(): void {
     closeSync(this.#file);
     rmSync(`${this.path}.${OLDER_FILES}`, { force: true });
-    for (let number = OLDER_FILES - 1; number >= 0; number--) move(number === 0 ? this.path : `${this.path}.${number}`, `${this.path}.${number + 1}`);
+    for (let number = OLDER_FILES - 1; number >= 0; number--)
+      move(number === 0 ? this.path : `${this.path}.${number}`, `${this.path}.${number + 1}`);
     this.#file = openSync(this.path, "a", 0o600);
     this.#bytes = 0;
   }

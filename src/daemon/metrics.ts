@@ -20,13 +20,23 @@ export class Metrics {
   constructor(gauges: () => Gauges) {
     this.#gauges = gauges;
     const registers = [this.#registry];
-    this.#requests = new Counter({ name: "p2prc_requests_total", help: "Requests answered.", labelNames: ["route", "role", "status"], registers });
+    this.#requests = new Counter({
+      name: "p2prc_requests_total",
+      help: "Requests answered.",
+      labelNames: ["route", "role", "status"],
+      registers,
+    });
     this.#gauge("p2prc_links", "Links on which this node asks, by path.", "path", () => this.#gauges().links);
     this.#gauge("p2prc_nodes", "Rows of the IP table, by state.", "state", () => this.#gauges().nodes);
     this.#gauge("p2prc_callers", "Links on which others ask here.", undefined, () => this.#gauges().callers);
     this.#gauge("p2prc_guests", "Grants that are valid now.", undefined, () => this.#gauges().guests);
     this.#gauge("p2prc_lends", "1 while this node lends.", undefined, () => Number(this.#gauges().lends));
-    this.#gauge("p2prc_junk_records", "Records dropped since the start: not valid, or not signed by their key.", undefined, () => this.#gauges().junkRecords);
+    this.#gauge(
+      "p2prc_junk_records",
+      "Records dropped since the start: not valid, or not signed by their key.",
+      undefined,
+      () => this.#gauges().junkRecords,
+    );
     this.#gauge("process_resident_memory_bytes", "Resident memory.", undefined, () => process.memoryUsage.rss());
     this.#gauge("process_cpu_seconds_total", "CPU time since the start.", undefined, () => {
       const { user, system } = process.cpuUsage();
@@ -47,7 +57,12 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  #gauge(name: string, help: string, label: string | undefined, read: () => number | Readonly<Record<string, number>>): void {
+  #gauge(
+    name: string,
+    help: string,
+    label: string | undefined,
+    read: () => number | Readonly<Record<string, number>>,
+  ): void {
     const gauge = new Gauge({
       name,
       help,

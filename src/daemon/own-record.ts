@@ -71,7 +71,9 @@ export class OwnRecord {
     const seconds = Math.floor(clock.wallTime() / 1000);
     // A clock that is far in the future must not use up the numbers that there are.
     const seq = Math.min(MAX_SEQ, Math.max(kept + 1, above + 1, Math.min(seconds, MAX_SEQ / 2)));
-    database.prepare("insert into daemon_self (only, seq) values (1, ?) on conflict (only) do update set seq = excluded.seq").run(seq);
+    database
+      .prepare("insert into daemon_self (only, seq) values (1, ?) on conflict (only) do update set seq = excluded.seq")
+      .run(seq);
     return seq;
   }
 
@@ -84,6 +86,10 @@ export class OwnRecord {
 
 /** Drops the owner's free text, then the GPUs, where a record would be too large. */
 function fitting(record: NodeRecord): NodeRecord {
-  const tries = [record, { ...record, info: "" }, { ...record, info: "", resources: { ...record.resources, gpus: [] } }];
+  const tries = [
+    record,
+    { ...record, info: "" },
+    { ...record, info: "", resources: { ...record.resources, gpus: [] } },
+  ];
   return tries.find((each) => Buffer.byteLength(JSON.stringify(each)) <= MAX_BODY_BYTES) ?? record;
 }

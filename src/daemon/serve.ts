@@ -1,6 +1,7 @@
 /** What the daemon answers about itself: to everybody who it is, to its own person all the rest. */
 
 import { Readable } from "node:stream";
+import type {} from "@fastify/swagger"; // adds app.swagger()
 import type { FastifyPluginAsync } from "fastify";
 import { admits, type NodeId } from "../core/index.ts";
 import type { Attempt as NetworkAttempt, Dialable } from "../network/index.ts";
@@ -25,7 +26,9 @@ const owner = { config: { admits: admits.owner } };
 
 export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
   return async (app) => {
-    app.get("/v1/node", { config: { admits: admits.everyone }, schema: { response: { 200: NodeDescription } } }, () => deps.describe());
+    app.get("/v1/node", { config: { admits: admits.everyone }, schema: { response: { 200: NodeDescription } } }, () =>
+      deps.describe(),
+    );
 
     app.get("/v1/status", { ...owner, schema: { response: { 200: Status } } }, () => deps.status());
 
@@ -40,11 +43,15 @@ export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
       return {};
     });
 
-    app.get<{ Querystring: LogsQuery }>("/v1/logs", { ...owner, schema: { querystring: LogsQuery } }, async (request, reply) => {
-      const { lines = 50, follow = false } = request.query;
-      const tail = await deps.log.tail(lines);
-      return reply.type("text/plain; charset=utf-8").send(logStream(tail, follow ? deps.log : undefined));
-    });
+    app.get<{ Querystring: LogsQuery }>(
+      "/v1/logs",
+      { ...owner, schema: { querystring: LogsQuery } },
+      async (request, reply) => {
+        const { lines = 50, follow = false } = request.query;
+        const tail = await deps.log.tail(lines);
+        return reply.type("text/plain; charset=utf-8").send(logStream(tail, follow ? deps.log : undefined));
+      },
+    );
 
     app.get<{ Params: WhyParams }>(
       "/v1/nodes/:node/why",
@@ -55,7 +62,9 @@ export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
       },
     );
 
-    app.get("/metrics", owner, async (_request, reply) => reply.type(deps.metrics.contentType).send(await deps.metrics.text()));
+    app.get("/metrics", owner, async (_request, reply) =>
+      reply.type(deps.metrics.contentType).send(await deps.metrics.text()),
+    );
     app.get("/v1/openapi.json", owner, () => app.swagger());
   };
 }

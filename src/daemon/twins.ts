@@ -35,7 +35,8 @@ export class Twins {
     if (record.boot === boot) return;
     const before = this.#seqs.get(record.boot);
     if (before === undefined && this.#seqs.size < MAX_BOOTS) this.#seqs.set(record.boot, record.seq);
-    if (before !== undefined && record.seq > before) this.#found(record.addresses[0] ?? "a machine without a public address");
+    if (before !== undefined && record.seq > before)
+      this.#found(record.addresses[0] ?? "a machine without a public address");
   }
 
   /** Somebody at `remote` proved this node's own key. */
@@ -46,7 +47,8 @@ export class Twins {
   get warnings(): readonly string[] {
     return Array.from(
       this.#places,
-      (place) => `another machine uses the key of this node (${place}): its home was copied; remove the copy's home there, so that it makes a key of its own`,
+      (place) =>
+        `another machine uses the key of this node (${place}): its home was copied; remove the copy's home there, so that it makes a key of its own`,
     );
   }
 

@@ -134,7 +134,8 @@ export class Answering implements AsyncDisposable {
     }
     widen(session);
     const remote = pipe.path.remote;
-    const caller: Caller = pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
+    const caller: Caller =
+      pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
     this.#callers.set(session, caller);
     this.#makeRoom();
     const inbound = { session, duplex: pipe.duplex, caller, streams: 0, idleSince: this.#clock.now() };
@@ -151,7 +152,9 @@ export class Answering implements AsyncDisposable {
 
   /** Closes the stranger's link that has been idle longest, where there are too many. */
   #makeRoom(): void {
-    const strangers = [...this.#inbound.values()].filter(({ caller }) => caller.kind !== "node" || !this.#options.isKnown(caller.id));
+    const strangers = [...this.#inbound.values()].filter(
+      ({ caller }) => caller.kind !== "node" || !this.#options.isKnown(caller.id),
+    );
     if (strangers.length < this.#options.maxStrangers) return;
     const idle = strangers.filter(({ streams }) => streams === 0).sort((a, b) => a.idleSince - b.idleSince);
     idle[0]?.duplex.destroy();

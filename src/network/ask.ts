@@ -25,7 +25,11 @@ export const ErrorReply = Type.Object({
 export type ErrorReply = Static<typeof ErrorReply>;
 
 /** @throws {Failure} what the other end answered; bad-reply; too-large; link-lost */
-export async function ask<T extends TSchema>(link: Link, question: Question<T>, signal: AbortSignal): Promise<Static<T>> {
+export async function ask<T extends TSchema>(
+  link: Link,
+  question: Question<T>,
+  signal: AbortSignal,
+): Promise<Static<T>> {
   const { reply: schema, maxBytes = 65_536, ...request } = question;
   const reply = await link.request(request, signal);
   const value = parseJson(await readText(reply.body, maxBytes, signal));

@@ -187,7 +187,10 @@ export class H2Link implements Link {
 
   #lostFailure(cause?: Error): Failure {
     if (this.#why !== undefined) return this.#why;
-    return new Failure("link-lost", "the link to the other node was lost", { hint: "try again; `p2prc why NODE` shows the attempts", cause });
+    return new Failure("link-lost", "the link to the other node was lost", {
+      hint: "try again; `p2prc why NODE` shows the attempts",
+      cause,
+    });
   }
 }
 

@@ -3,7 +3,16 @@ export { Answering, type RawRequest, type RawResponse, type Requests, type Tunne
 export { ask, ErrorReply, failureFrom, type Question, readText } from "./ask.ts";
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
-export { type Dialable, type Link, type LinkReply, type LinkRequest, type Path, type PathKind, pathKinds, type Reach } from "./link.ts";
+export {
+  type Dialable,
+  type Link,
+  type LinkReply,
+  type LinkRequest,
+  type Path,
+  type PathKind,
+  pathKinds,
+  type Reach,
+} from "./link.ts";
 export { Network, type NetworkDeps, type NetworkOptions } from "./network.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";

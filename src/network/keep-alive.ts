@@ -40,7 +40,9 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
     }
     const busy = link.isBusy();
     if (askedAt !== undefined && now - askedAt >= (busy ? BUSY_DEADLINE_MS : IDLE_DEADLINE_MS)) {
-      link.dead(new Failure("link-lost", `the other node has not answered for ${Math.round((now - lastAlive) / 1000)} s`));
+      link.dead(
+        new Failure("link-lost", `the other node has not answered for ${Math.round((now - lastAlive) / 1000)} s`),
+      );
       return;
     }
     if (askedAt === undefined && (busy || now - lastAlive >= IDLE_INTERVAL_MS)) {

@@ -40,7 +40,10 @@ export class LinkPool implements AsyncDisposable {
 
   add(link: Link): void {
     const others = this.#links.get(link.peer) ?? [];
-    this.#links.set(link.peer, [...others, link].sort((a, b) => rank(a) - rank(b)));
+    this.#links.set(
+      link.peer,
+      [...others, link].sort((a, b) => rank(a) - rank(b)),
+    );
     void link.ended.then(() => this.#remove(link));
     this.#closeIdle(MAX_IDLE_LINKS);
   }

@@ -25,7 +25,9 @@ export async function listenTcp(
     for (const host of hosts) {
       // Port 0 means one free port, the same on every address where that can be had.
       const wanted = port === 0 && servers[0] !== undefined ? portOf(servers[0]) : port;
-      servers.push(await bind(prepare, { host, port: wanted, ipv6Only: host === "::" && hosts.includes("0.0.0.0") }, signal));
+      servers.push(
+        await bind(prepare, { host, port: wanted, ipv6Only: host === "::" && hosts.includes("0.0.0.0") }, signal),
+      );
     }
     return servers;
   } catch (error) {
@@ -49,7 +51,11 @@ interface Binding {
   readonly ipv6Only: boolean;
 }
 
-async function bind(prepare: (server: Server) => void, { host, port, ipv6Only }: Binding, signal: AbortSignal): Promise<Server> {
+async function bind(
+  prepare: (server: Server) => void,
+  { host, port, ipv6Only }: Binding,
+  signal: AbortSignal,
+): Promise<Server> {
   signal.throwIfAborted();
   if (isIP(host) === 0) {
     throw new Failure("bad-address", `not an IP address to listen on: "${host}"`, {

@@ -48,7 +48,14 @@ export async function race(
   const attempt = async (way: Way, ending: AbortSignal) => {
     const startedAt = clock.now();
     const note = (outcome: Attempt["outcome"], reason = "") =>
-      onAttempt({ path: way.kind, address: way.address, outcome, ms: clock.now() - startedAt, reason, at: clock.wallTime() });
+      onAttempt({
+        path: way.kind,
+        address: way.address,
+        outcome,
+        ms: clock.now() - startedAt,
+        reason,
+        at: clock.wallTime(),
+      });
     try {
       const link = await way.open(ending);
       if (won || ending.aborted) {

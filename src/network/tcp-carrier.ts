@@ -105,7 +105,11 @@ export class TcpCarrier implements Carrier {
     }
   }
 
-  #inTime<T>(endpoint: Endpoint | undefined, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  #inTime<T>(
+    endpoint: Endpoint | undefined,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const timeoutMs = this.#options.handshakeTimeoutMs;
     const where = endpoint === undefined ? "" : ` at ${formatEndpoint(endpoint)}`;
     const late = () => new Failure("timed-out", `no answer${where} within ${timeoutMs / 1000} s`);
@@ -113,7 +117,11 @@ export class TcpCarrier implements Carrier {
   }
 }
 
-function onConnection(server: Server, scope: Scope, accept: (socket: Socket, signal: AbortSignal) => Promise<void>): void {
+function onConnection(
+  server: Server,
+  scope: Scope,
+  accept: (socket: Socket, signal: AbortSignal) => Promise<void>,
+): void {
   server.on("connection", (socket: Socket) => {
     socket.on("error", () => {}); // "close" follows
     if (scope.signal.aborted) socket.destroy();

@@ -51,7 +51,11 @@ export class Tls {
    * Secures `duplex` from the dialling side. It belongs to the result, or is destroyed.
    * @throws {Failure} wrong-key, unreachable
    */
-  async dial(duplex: Duplex, { expect, asks }: Wanted, signal: AbortSignal): Promise<SecureEnd & { readonly peer: NodeId }> {
+  async dial(
+    duplex: Duplex,
+    { expect, asks }: Wanted,
+    signal: AbortSignal,
+  ): Promise<SecureEnd & { readonly peer: NodeId }> {
     const protocol = asks ? ASK : REVERSE;
     const socket = connect({
       socket: duplex,
@@ -123,9 +127,13 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect", signal: 
 }
 
 function wrongKey(found: NodeId, expected: NodeId): Failure {
-  return new Failure("wrong-key", `another node answers there: ${shortNodeId(found)} instead of ${shortNodeId(expected)}`, {
-    hint: "its key changed or somebody is in between; ask its owner, and join anew if he confirms it",
-  });
+  return new Failure(
+    "wrong-key",
+    `another node answers there: ${shortNodeId(found)} instead of ${shortNodeId(expected)}`,
+    {
+      hint: "its key changed or somebody is in between; ask its owner, and join anew if he confirms it",
+    },
+  );
 }
 
 function protocolOf(socket: TLSSocket): Protocol {

@@ -7,7 +7,15 @@ import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
 import { systemClock } from "../../src/base/index.ts";
 import { type Caller, type Endpoint, Failure, type NodeId } from "../../src/core/index.ts";
-import { Answering, type Carrier, type Identity, identityFromSeed, type Link, Network, readText } from "../../src/network/index.ts";
+import {
+  Answering,
+  type Carrier,
+  type Identity,
+  identityFromSeed,
+  type Link,
+  Network,
+  readText,
+} from "../../src/network/index.ts";
 import { silentLog } from "../../src/base/index.ts";
 
 export interface CarrierWorld {
@@ -173,7 +181,15 @@ class Pair implements AsyncDisposable {
 }
 
 function network({ id }: { readonly id: NodeId }, carrier: Carrier, answers: Answering): Network {
-  return new Network({ id, carrier, answering: answers, clock: systemClock, log: silentLog, isTrusted: () => true, isKnown: () => false });
+  return new Network({
+    id,
+    carrier,
+    answering: answers,
+    clock: systemClock,
+    log: silentLog,
+    isTrusted: () => true,
+    isKnown: () => false,
+  });
 }
 
 /** Answers /whoami with the caller's key, never answers /never; tunnels that echo and that never stop. */

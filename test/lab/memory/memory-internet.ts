@@ -5,7 +5,7 @@
  * comes back, as after a power cut) or refuse.
  */
 
-import { type Duplex, duplexPair } from "node:stream";
+import { Duplex } from "node:stream";
 import type { Endpoint, NodeId } from "../../../src/core/index.ts";
 import { Failure, formatEndpoint } from "../../../src/core/index.ts";
 import type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "../../../src/network/index.ts";
@@ -83,28 +83,56 @@ export class MemoryInternet {
   }
 
   /** Two ends of a wire through which nothing passes while either machine is silent. */
-  #wire(a: string, b: string): [Duplex, Duplex] {
-    const [left, right] = duplexPair();
+  #wire(a: string, b: string): [WireEnd, WireEnd] {
     const cut = () => this.#silent.has(a) || this.#silent.has(b);
-    for (const end of [left, right]) {
-      const push = end.push.bind(end);
-      end.push = (chunk: unknown, ...rest) => (chunk !== null && cut() ? true : push(chunk, ...rest));
-    }
-    left.once("close", () => right.destroy());
-    right.once("close", () => left.destroy());
+    const [left, right] = [new WireEnd(cut), new WireEnd(cut)];
+    left.peer = right;
+    right.peer = left;
     return [left, right];
   }
 }
 
-function pipe(duplex: Duplex, { peer, remote, asks }: { peer: NodeId; remote: string; asks: boolean }): Pipe {
-  let bytes = 0;
-  const push = duplex.push.bind(duplex);
-  duplex.push = (chunk: Buffer | null, ...rest) => {
-    bytes += chunk?.length ?? 0;
-    return push(chunk, ...rest);
-  };
-  duplex.on("error", () => {});
-  return { duplex, peer, path: { kind: "memory", remote }, asks, http: "h2", bytesRead: () => bytes };
+/** One end of a wire. (Node's own duplexPair stalls under http2 when its buffers fill.) */
+class WireEnd extends Duplex {
+  readonly #cut: () => boolean;
+  peer: WireEnd | undefined;
+  bytesRead = 0;
+  #readerWants: (() => void) | undefined;
+
+  constructor(cut: () => boolean) {
+    super();
+    this.#cut = cut;
+    this.on("error", () => {});
+  }
+
+  take(chunk: Buffer | null, taken: () => void): void {
+    this.bytesRead += chunk?.length ?? 0;
+    if (this.destroyed || this.push(chunk) || chunk === null) taken();
+    else this.#readerWants = taken;
+  }
+
+  override _read(): void {
+    const taken = this.#readerWants;
+    this.#readerWants = undefined;
+    taken?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    setImmediate(() => (this.#cut() ? done() : this.peer?.take(chunk, done)));
+  }
+
+  override _final(done: () => void): void {
+    setImmediate(() => (this.#cut() ? done() : this.peer?.take(null, done)));
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (!this.#cut()) setImmediate(() => this.peer?.destroy());
+    done(error);
+  }
+}
+
+function pipe(duplex: WireEnd, { peer, remote, asks }: { peer: NodeId; remote: string; asks: boolean }): Pipe {
+  return { duplex, peer, path: { kind: "memory", remote }, asks, http: "h2", bytesRead: () => duplex.bytesRead };
 }
 
 function untilAborted(signal: AbortSignal): Promise<never> {

@@ -1,0 +1,103 @@
+/**
+ * The one application that answers on every carrier and on the local socket.
+ *
+ * It has no listener: carriers hand their requests to `handle`. Failures become their status and
+ * `{error:{code,message,hint}}`; a defect becomes 500 and a line in the log, never a stack for a stranger.
+ */
+
+import swagger from "@fastify/swagger";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+} from "fastify";
+import type { Log } from "../base/index.ts";
+import { Failure, failureReply, failures, VERSION } from "../core/index.ts";
+import type { RawRequest, RawResponse, Requests } from "../network/index.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface AppDeps {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Guards every route; registered before any of them. */
+  readonly guard: FastifyPluginAsync;
+  readonly plugins: readonly FastifyPluginAsync[];
+}
+
+/** What a body may have where its route does not say otherwise. */
+const BODY_LIMIT = 64 * 1024;
+const LATE_BODY_MS = 60_000;
+
+export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: LATE_BODY_MS,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    loggerInstance: fastifyLogger(log),
+    disableRequestLogging: true,
+    routerOptions: { maxParamLength: 300, ignoreTrailingSlash: true },
+    ajv: { customOptions: { coerceTypes: "array", removeAdditional: false, useDefaults: true } },
+  });
+  app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
+    const failure = asFailure(error);
+    if (failure === undefined) log.error("answering failed", { route: request.routeOptions.url, error });
+    void reply.code(failure === undefined ? 500 : failures[failure.code].status).send(failureReply(failure ?? error));
+  });
+  app.setNotFoundHandler((_request, reply) => {
+    void reply.code(404).send(failureReply(new Failure("not-found", "there is no such thing here")));
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    metrics.answered({
+      route: request.routeOptions.url ?? "none",
+      role: request.role ?? "none",
+      status: reply.statusCode,
+    });
+    done();
+  });
+  await app.register(swagger, { openapi: { openapi: "3.1.0", info: { title: "P2PRC", version: VERSION } } });
+  await app.register(guard);
+  for (const plugin of plugins) await app.register(plugin);
+  await app.ready();
+  return app;
+}
+
+/** Hands raw requests of any HTTP version to the application. */
+export function handlerOf(app: FastifyInstance): Requests {
+  return (request: RawRequest, response: RawResponse) => {
+    // Fastify's types speak of HTTP/1.1; its router takes HTTP/2's compatible objects as they are.
+    app.routing(request as Parameters<typeof app.routing>[0], response as Parameters<typeof app.routing>[1]);
+  };
+}
+
+/** Fastify's own complaints about a request are the caller's to mend. */
+function asFailure(error: FastifyError | Failure): Failure | undefined {
+  if (error instanceof Failure) return error;
+  if (error.validation !== undefined)
+    return new Failure("bad-argument", `the request is not as agreed: ${error.message}`);
+  if (error.statusCode === 413) return new Failure("too-large", "the body of the request is too large");
+  if (error.statusCode !== undefined && error.statusCode < 500) return new Failure("bad-argument", error.message);
+  return undefined;
+}
+
+/** What Fastify itself has to say: defects only, its debugging talk is dropped. */
+function fastifyLogger(log: Log): FastifyBaseLogger {
+  const quiet = () => {};
+  const say =
+    (write: (message: string, facts?: Readonly<Record<string, unknown>>) => void) =>
+    (first: unknown, message?: string) =>
+      write("fastify reports", { message, detail: first });
+  const logger = {
+    level: "warn",
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    silent: quiet,
+    warn: say((message, facts) => log.warn(message, facts)),
+    error: say((message, facts) => log.error(message, facts)),
+    fatal: say((message, facts) => log.error(message, facts)),
+    child: () => logger,
+  };
+  return logger as FastifyBaseLogger;
+}
