@@ -22,13 +22,20 @@ export interface Client extends AccessCalls, AsyncDisposable {
   nodes(options: { readonly all: boolean }, signal: AbortSignal): Promise<NodesReply>;
   /** `node` is, here and below, what a person types: a name, an id or the start of one, an address of a joined node. */
   node(node: string, signal: AbortSignal): Promise<NodeRow>;
-  update(options: { readonly hops?: number | undefined }, signal: AbortSignal): AsyncIterable<Step<UpdateProgress, UpdateResult>>;
+  update(
+    options: { readonly hops?: number | undefined },
+    signal: AbortSignal,
+  ): AsyncIterable<Step<UpdateProgress, UpdateResult>>;
   /** Who answers at an address. */
   identify(address: string, signal: AbortSignal): Promise<IdentifyReply>;
   add(node: { readonly address: string; readonly id: string }, signal: AbortSignal): Promise<NodeRow>;
   rename(node: string, name: string, signal: AbortSignal): Promise<NodeRow>;
   forget(node: string, signal: AbortSignal): Promise<RemoveReply>;
-  ping(node: string, options: { readonly count: number }, signal: AbortSignal): AsyncIterable<Step<PingProgress, PingResult>>;
+  ping(
+    node: string,
+    options: { readonly count: number },
+    signal: AbortSignal,
+  ): AsyncIterable<Step<PingProgress, PingResult>>;
   speed(node: string, signal: AbortSignal): AsyncIterable<Step<SpeedProgress, SpeedResult>>;
   specs(node: string, signal: AbortSignal): Promise<Specs>;
   why(node: string, signal: AbortSignal): Promise<Why>;
@@ -40,14 +47,18 @@ export function clientOver(transport: Transport): Client {
     status: (signal) => json({ method: "GET", path: "/v1/status" }, signal),
     stop: async (signal) => void (await json({ method: "POST", path: "/v1/stop" }, signal)),
     lend: (on, signal) => json({ method: "POST", path: "/v1/lend", body: { on } }, signal),
-    logs: ({ lines, follow }, signal) => askLines(transport, { method: "GET", path: `/v1/logs?lines=${lines}&follow=${follow}` }, signal),
+    logs: ({ lines, follow }, signal) =>
+      askLines(transport, { method: "GET", path: `/v1/logs?lines=${lines}&follow=${follow}` }, signal),
     ...nodeCalls(transport),
     ...accessCalls(transport),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }
 
-type NodeCalls = Pick<Client, "nodes" | "node" | "update" | "identify" | "add" | "rename" | "forget" | "ping" | "speed" | "specs" | "why">;
+type NodeCalls = Pick<
+  Client,
+  "nodes" | "node" | "update" | "identify" | "add" | "rename" | "forget" | "ping" | "speed" | "specs" | "why"
+>;
 
 function nodeCalls(transport: Transport): NodeCalls {
   const json = <T>(exchange: Exchange, signal: AbortSignal) => askJson<T>(transport, exchange, signal);
@@ -55,12 +66,17 @@ function nodeCalls(transport: Transport): NodeCalls {
     nodes: ({ all }, signal) => json({ method: "GET", path: `/v1/nodes${all ? "?all=true" : ""}` }, signal),
     node: (node, signal) => json({ method: "GET", path: nodePath(node) }, signal),
     update: ({ hops }, signal) =>
-      askSteps(transport, { method: "POST", path: "/v1/nodes/update", body: hops === undefined ? {} : { hops } }, signal),
+      askSteps(
+        transport,
+        { method: "POST", path: "/v1/nodes/update", body: hops === undefined ? {} : { hops } },
+        signal,
+      ),
     identify: (address, signal) => json({ method: "POST", path: "/v1/nodes/identify", body: { address } }, signal),
     add: ({ address, id }, signal) => json({ method: "POST", path: "/v1/nodes", body: { address, id } }, signal),
     rename: (node, name, signal) => json({ method: "PATCH", path: nodePath(node), body: { name } }, signal),
     forget: (node, signal) => json({ method: "DELETE", path: nodePath(node) }, signal),
-    ping: (node, { count }, signal) => askSteps(transport, { method: "POST", path: `${nodePath(node)}/ping`, body: { count } }, signal),
+    ping: (node, { count }, signal) =>
+      askSteps(transport, { method: "POST", path: `${nodePath(node)}/ping`, body: { count } }, signal),
     speed: (node, signal) => askSteps(transport, { method: "POST", path: `${nodePath(node)}/speed` }, signal),
     specs: (node, signal) => json({ method: "GET", path: `${nodePath(node)}/specs` }, signal),
     why: (node, signal) => json({ method: "GET", path: `${nodePath(node)}/why` }, signal),

@@ -24,7 +24,11 @@ export async function askJson<T>(transport: Transport, exchange: Exchange, signa
  * Yields the steps of a long answer; the last one is the result.
  * @throws {Failure} what the daemon answered, at the start or on the way
  */
-export async function* askSteps<P, R>(transport: Transport, exchange: Exchange, signal: AbortSignal): AsyncGenerator<Step<P, R>> {
+export async function* askSteps<P, R>(
+  transport: Transport,
+  exchange: Exchange,
+  signal: AbortSignal,
+): AsyncGenerator<Step<P, R>> {
   let ended = false;
   for await (const line of askLines(transport, exchange, signal)) {
     if (line === "") continue;
@@ -33,7 +37,10 @@ export async function* askSteps<P, R>(transport: Transport, exchange: Exchange, 
     ended = "result" in value;
     yield value;
   }
-  if (!ended) throw new Failure("daemon-failed", "the daemon broke off in the middle of its answer", { hint: "`p2prc logs` may say why" });
+  if (!ended)
+    throw new Failure("daemon-failed", "the daemon broke off in the middle of its answer", {
+      hint: "`p2prc logs` may say why",
+    });
 }
 
 /** @throws {Failure} what the daemon answered */
@@ -77,13 +84,16 @@ function parse(text: string): unknown {
   }
 }
 
-function failureFrom(status: number, value: unknown): Failure {
+function failureFrom(status: number, value: unknown): Error {
   const { code, message, hint } = errorIn(value);
   if (typeof code !== "string" || typeof message !== "string") {
     return new Failure("bad-reply", `the daemon answered with status ${status}`, { hint: "`p2prc logs` may say why" });
   }
+  if (code === "defect") return new Error(message); // one of the daemon's is one of ours
   // A code that this program does not know comes from a newer daemon; its words are still good.
-  return new Failure(isFailureCode(code) ? code : "daemon-failed", message, { hint: typeof hint === "string" ? hint : undefined });
+  return new Failure(isFailureCode(code) ? code : "daemon-failed", message, {
+    hint: typeof hint === "string" ? hint : undefined,
+  });
 }
 
 function errorIn(value: unknown): { code?: unknown; message?: unknown; hint?: unknown } {

@@ -3,6 +3,14 @@ export type { Client } from "./client.ts";
 export { clientOver } from "./client.ts";
 export type { Step } from "./exchange.ts";
 export { Failure, type FailureCode } from "../core/light.ts";
-export { connect, openClient, type OpenClientOptions, openDaemon, type Opened, stopDaemon } from "./open-client.ts";
+export {
+  connect,
+  openClient,
+  type OpenClientOptions,
+  openDaemon,
+  type Opened,
+  ownDaemon,
+  stopDaemon,
+} from "./open-client.ts";
 export type { DaemonProgram } from "./start-daemon.ts";
 export type { Exchange, Reply, Transport } from "./transport.ts";

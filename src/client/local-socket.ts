@@ -27,7 +27,9 @@ export async function findSocket(home: string, user: LocalUser): Promise<SocketT
   const root = resolve(home);
   if (user.platform === "win32") {
     const token = await orNothing(readFile(join(root, "token"), "utf8"));
-    return token === undefined ? undefined : { socketPath: `\\\\.\\pipe\\p2prc-${shortHash(root)}`, token: token.trim() };
+    return token === undefined
+      ? undefined
+      : { socketPath: `\\\\.\\pipe\\p2prc-${shortHash(root)}`, token: token.trim() };
   }
   const inside = join(root, "socket");
   if (Buffer.byteLength(inside) <= MAX_SOCKET_PATH_BYTES) return { socketPath: inside };

@@ -47,7 +47,13 @@ export async function openClient(options: OpenClientOptions, signal: AbortSignal
 
 /** @throws {Failure} as openClient */
 export async function openDaemon(options: OpenClientOptions, signal: AbortSignal): Promise<Opened> {
-  const { home = homePath(env, homedir()), start = true, flags = [], program = ownDaemon(), clock = systemClock } = options;
+  const {
+    home = homePath(env, homedir()),
+    start = true,
+    flags = [],
+    program = ownDaemon(),
+    clock = systemClock,
+  } = options;
   const running = await connect({ home, clock }, signal);
   if (running !== undefined) return { ...running, started: false };
   if (!start) throw notRunning();
@@ -58,19 +64,25 @@ export async function openDaemon(options: OpenClientOptions, signal: AbortSignal
   };
   await startDaemon({ program, clock, answers }, { home, flags }, signal);
   const opened = await connect({ home, clock }, signal);
-  if (opened === undefined) throw new Failure("daemon-failed", "the daemon answered once and then ended", { hint: "`p2prc logs` may say why" });
+  if (opened === undefined)
+    throw new Failure("daemon-failed", "the daemon answered once and then ended", { hint: "`p2prc logs` may say why" });
   return { ...opened, started: true };
 }
 
 /** Ends a daemon, and waits until it is gone. Content when there is none. */
-export async function stopDaemon({ home, clock = systemClock }: { readonly home: string; readonly clock?: Clock }, signal: AbortSignal): Promise<Status | undefined> {
+export async function stopDaemon(
+  { home, clock = systemClock }: { readonly home: string; readonly clock?: Clock },
+  signal: AbortSignal,
+): Promise<Status | undefined> {
   const running = await connect({ home, clock }, signal);
   if (running === undefined) return undefined;
   await running.client.stop(signal);
   await running.client[Symbol.asyncDispose]();
   const { boot, pid } = running.status;
   const late = () =>
-    new Failure("daemon-failed", `the daemon was told to end and still runs after ${STOP_TIMEOUT_MS / 1000} s`, { hint: `end it with \`kill ${pid}\`` });
+    new Failure("daemon-failed", `the daemon was told to end and still runs after ${STOP_TIMEOUT_MS / 1000} s`, {
+      hint: `end it with \`kill ${pid}\``,
+    });
   await within(
     { clock, timeoutMs: STOP_TIMEOUT_MS, late },
     async (waiting) => {
@@ -82,17 +94,28 @@ export async function stopDaemon({ home, clock = systemClock }: { readonly home:
 }
 
 /** Undefined when no daemon runs on this home. */
-export async function connect({ home, clock = systemClock }: { readonly home: string; readonly clock?: Clock }, signal: AbortSignal): Promise<Omit<Opened, "started"> | undefined> {
+export async function connect(
+  { home, clock = systemClock }: { readonly home: string; readonly clock?: Clock },
+  signal: AbortSignal,
+): Promise<Omit<Opened, "started"> | undefined> {
   const socket = await findSocket(home, localUser());
   if (socket === undefined) return undefined;
   const transport = socketTransport(socket);
   const client = clientOver(transport);
   try {
     const late = () =>
-      new Failure("daemon-failed", `the daemon of this home does not answer (tried for ${STATUS_TIMEOUT_MS / 1000} s)`, {
-        hint: `if it hangs, end it: its process id is in ${home}/pid`,
-      });
-    const status = await within({ clock, timeoutMs: STATUS_TIMEOUT_MS, late }, (asking) => client.status(asking), signal);
+      new Failure(
+        "daemon-failed",
+        `the daemon of this home does not answer (tried for ${STATUS_TIMEOUT_MS / 1000} s)`,
+        {
+          hint: `if it hangs, end it: its process id is in ${home}/pid`,
+        },
+      );
+    const status = await within(
+      { clock, timeoutMs: STATUS_TIMEOUT_MS, late },
+      (asking) => client.status(asking),
+      signal,
+    );
     return { client, status };
   } catch (error) {
     await transport[Symbol.asyncDispose]();
@@ -102,7 +125,10 @@ export async function connect({ home, clock = systemClock }: { readonly home: st
 }
 
 /** Whether the daemon of that life still answers. One that breaks off is ending. */
-async function isUp({ home, clock, boot }: { readonly home: string; readonly clock: Clock; readonly boot: string }, signal: AbortSignal): Promise<boolean> {
+async function isUp(
+  { home, clock, boot }: { readonly home: string; readonly clock: Clock; readonly boot: string },
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const answer = await connect({ home, clock }, signal);
     await answer?.client[Symbol.asyncDispose]();
@@ -114,11 +140,13 @@ async function isUp({ home, clock, boot }: { readonly home: string; readonly clo
 }
 
 function notRunning(): Failure {
-  return new Failure("daemon-not-running", "no daemon runs for this home", { hint: "`p2prc serve` starts one, as does any command that needs it" });
+  return new Failure("daemon-not-running", "no daemon runs for this home", {
+    hint: "`p2prc serve` starts one, as does any command that needs it",
+  });
 }
 
 /** `main.ts` in the source folder, `main.js` in the package. */
-function ownDaemon(): DaemonProgram {
+export function ownDaemon(): DaemonProgram {
   const here = import.meta.url;
   const main = new URL(`../daemon/main.${here.endsWith(".ts") ? "ts" : "js"}`, here);
   return { command: execPath, args: [fileURLToPath(main)] };

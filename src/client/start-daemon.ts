@@ -40,7 +40,11 @@ const MAX_STDERR_BYTES = 64 * 1024;
 const OTHER_DAEMON_MS = 5_000;
 
 /** @throws {Failure} what the daemon failed with, or daemon-failed */
-export async function startDaemon(deps: StartDeps, { home, flags = [], timeoutMs = 20_000 }: StartOptions, signal: AbortSignal): Promise<void> {
+export async function startDaemon(
+  deps: StartDeps,
+  { home, flags = [], timeoutMs = 20_000 }: StartOptions,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted();
   await using stderr = await openStderr(home);
   const child = spawn(deps.program.command, [...deps.program.args, "--home", home, ...flags], {
@@ -59,16 +63,29 @@ export async function startDaemon(deps: StartDeps, { home, flags = [], timeoutMs
       hint: `look into ${join(home, STDERR_FILE)}; it is still starting (process ${child.pid ?? "unknown"})`,
     });
   }
-  throw failure ?? new Failure("daemon-failed", `the daemon ended as soon as it was started (${first})`, { hint: `look into ${join(home, STDERR_FILE)}` });
+  throw (
+    failure ??
+    new Failure("daemon-failed", `the daemon ended as soon as it was started (${first})`, {
+      hint: `look into ${join(home, STDERR_FILE)}`,
+    })
+  );
 }
 
-async function firstOf(deps: StartDeps, { ended, timeoutMs }: { readonly ended: Promise<string>; readonly timeoutMs: number }, signal: AbortSignal): Promise<string> {
+async function firstOf(
+  deps: StartDeps,
+  { ended, timeoutMs }: { readonly ended: Promise<string>; readonly timeoutMs: number },
+  signal: AbortSignal,
+): Promise<string> {
   await using waiting = new Scope(signal); // ends the asking when the daemon ends first
   return await Promise.race([waitFor(deps, timeoutMs, waiting.signal), ended]);
 }
 
 /** Asks often at first: a daemon is there after some 300 ms, and a person waits. */
-async function waitFor({ answers, clock }: StartDeps, timeoutMs: number, signal: AbortSignal): Promise<"answers" | "silent"> {
+async function waitFor(
+  { answers, clock }: StartDeps,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<"answers" | "silent"> {
   const until = clock.now() + timeoutMs;
   for (let pauseMs = 20; clock.now() < until; pauseMs = Math.min(pauseMs * 1.3, 250)) {
     if (await answers(signal)) return "answers";
@@ -100,24 +117,24 @@ async function openStderr(home: string) {
       [Symbol.asyncDispose]: () => file.close(),
     };
   } catch (cause) {
-    throw new Failure("home-unusable", `cannot use the folder "${home}": ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`, {
-      hint: "choose a folder that you may write in with --home or P2PRC_HOME",
-      cause,
-    });
+    throw new Failure(
+      "home-unusable",
+      `cannot use the folder "${home}": ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`,
+      {
+        hint: "choose a folder that you may write in with --home or P2PRC_HOME",
+        cause,
+      },
+    );
   }
 }
 
 /** A daemon that cannot start ends with one line of JSON like every other error of ours: `{"error":{code,message,hint}}`. */
 export function failureFromStderr(text: string): Failure | undefined {
-  for (const line of text.split("\n").reverse()) {
-    if (!line.startsWith('{"error":')) continue;
-    try {
-      const { error } = JSON.parse(line) as { error: { code: string; message: string; hint?: string } };
-      const code: FailureCode = isFailureCode(error.code) ? error.code : "daemon-failed";
-      return new Failure(code, cleanText(error.message, 1000), { hint: error.hint === undefined ? undefined : cleanText(error.hint, 1000) });
-    } catch {
-      continue; // half a line: the daemon was killed while it wrote
-    }
-  }
-  return undefined;
+  const lines = text.split("\n").filter((line) => line.startsWith('{"error":') && line.endsWith("}"));
+  const last = lines.at(-1);
+  if (last === undefined) return undefined;
+  const { error } = JSON.parse(last) as { error: { code: string; message: string; hint?: string } };
+  const code: FailureCode = isFailureCode(error.code) ? error.code : "daemon-failed";
+  const hint = error.hint === undefined ? undefined : cleanText(error.hint, 1000);
+  return new Failure(code, cleanText(error.message, 1000), { hint });
 }

@@ -44,7 +44,9 @@ export function socketTransport({ socketPath, token }: SocketTransportOptions): 
       const nonce = token === undefined ? undefined : randomBytes(16).toString("hex");
       const headers = {
         host: "localhost",
-        ...(payload === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
+        ...(payload === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
         ...(token === undefined || nonce === undefined
           ? {}
           : { "p2prc-nonce": nonce, "p2prc-proof": localProof(token, "client", nonce) }),
@@ -76,7 +78,10 @@ function whatWentWrong(error: NodeJS.ErrnoException, signal: AbortSignal): Error
   switch (error.code) {
     case "ENOENT":
     case "ECONNREFUSED": // the file of a daemon that was killed
-      return new Failure("daemon-not-running", "no daemon runs for this home", { hint: "start one with `p2prc -s`", cause: error });
+      return new Failure("daemon-not-running", "no daemon runs for this home", {
+        hint: "start one with `p2prc -s`",
+        cause: error,
+      });
     case "EACCES":
       return new Failure("home-unusable", "the daemon's socket is another user's", {
         hint: "name a home of your own with --home or P2PRC_HOME",

@@ -1,0 +1,47 @@
+/**
+ * p2prc __complete: what may follow on the command line, for the shells' scripts.
+ *
+ * A person is typing: after 300 ms it says what it has, and it never starts a daemon or complains.
+ */
+
+import { within } from "../../base/index.ts";
+import { Failure, homePath } from "../../core/light.ts";
+import { command } from "../command.ts";
+import { completeWords, printed } from "../complete.ts";
+import { globalOptions } from "../global-options.ts";
+import type { Io } from "../io.ts";
+
+const TIMEOUT_MS = 300;
+
+export const complete = command({
+  arguments: [{ name: "[words...]", summary: "what follows p2prc so far; the last one is unfinished" }],
+  examples: [{ command: "p2prc __complete ping at", about: "prints attic" }],
+  json: {},
+
+  async run({ args, commands }, io) {
+    const nodes = (home: string | undefined) => namesWithin(home, io);
+    const lines = printed(await completeWords(args, { commands, nodes, globalOptions }));
+    if (lines.length > 0) io.out(lines.join("\n"));
+  },
+});
+
+async function namesWithin(home: string | undefined, io: Io): Promise<readonly string[]> {
+  const environment = home === undefined ? io.machine.environment : { P2PRC_HOME: home };
+  const late = () => new Failure("timed-out", "took too long");
+  try {
+    return await within(
+      { clock: io.clock, timeoutMs: TIMEOUT_MS, late },
+      (signal) => names(homePath(environment, io.machine.userFolder), io, signal),
+      io.signal,
+    );
+  } catch (error) {
+    if (error instanceof Failure) return []; // no daemon, a slow one: then there are no names to offer
+    throw error;
+  }
+}
+
+async function names(home: string, io: Io, signal: AbortSignal): Promise<readonly string[]> {
+  await using client = await io.open({ home, daemon: "never", quiet: true });
+  const { nodes } = await client.nodes({ all: false }, signal);
+  return nodes.map(({ name }) => name);
+}

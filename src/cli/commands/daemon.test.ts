@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { CliLab } from "../../../test/support/cli-lab.ts";
+import { someId } from "../../../test/support/node-row.ts";
+import { Failure } from "../../core/light.ts";
+
+const status = {
+  id: someId,
+  name: "attic",
+  version: "0.1.0",
+  pid: 4711,
+  startedAt: Date.UTC(2026, 0, 1) - 3 * 3_600_000,
+  home: "/home/ada/.p2prc",
+  lends: true,
+  listening: ["[::]:8088"],
+  addresses: ["[2001:db8::7]:8088", "192.0.2.7:8088"],
+  links: [{ id: someId, name: "barn", path: "tcp6", rttMs: 3.2, asks: true }],
+  nodes: { joined: 1, verified: 2, heard: 3, suspect: 0 },
+  warnings: ["the clock is off by a year"],
+  logFile: "/home/ada/.p2prc/log",
+  boot: "0011223344556677",
+};
+const routes = {
+  "GET /v1/status": { value: status },
+  "POST /v1/lend": (body: unknown) => ({ value: { lends: (body as { on: boolean }).on } }),
+};
+
+describe("p2prc status", () => {
+  test("shows the node, its links and what to look at", async () => {
+    const { exit, out, err } = await new CliLab({ routes }).p2prc("status");
+    assert.equal(exit, 0);
+    assert.ok(out.includes("Daemon:        version 0.1.0, process 4711, up 3 h"));
+    assert.ok(out.includes("Lending:       to my own nodes and those I invited"));
+    assert.deepEqual(out.slice(-2), [
+      "LINK TO  ID         PATH     RTT  WHO ASKS",
+      "barn     yyyy…yyyy  tcp6  3.2 ms  out",
+    ]);
+    assert.deepEqual(err, ["warning: the clock is off by a year"]);
+  });
+
+  test("starts no daemon", async () => {
+    const lab = new CliLab({ routes });
+    await lab.p2prc("status");
+    assert.equal(lab.opened[0]?.daemon, "never");
+  });
+
+  test("prints all of it with --json", async () => {
+    assert.deepEqual(JSON.parse((await new CliLab({ routes }).p2prc("status", "--json")).out[0] ?? ""), status);
+  });
+});
+
+describe("p2prc serve", () => {
+  const banner = [
+    "attic  yyyy…yyyy   lending to: my own nodes and those I invited",
+    "listening on [::]:8088 (IPv6 and IPv4)",
+    "to let somebody in:  p2prc invite",
+  ];
+
+  test("is the daemon, and lends", async () => {
+    const lab = new CliLab({ routes, running: false });
+    const { exit, out } = await lab.p2prc(
+      "-s",
+      "--name",
+      "attic",
+      "--port",
+      "0",
+      "--listen",
+      "::1",
+      "--listen",
+      "127.0.0.1",
+      "--allow-network",
+      "127.0.0.0/8",
+    );
+    assert.deepEqual([exit, out], [0, banner]);
+    assert.deepEqual(lab.daemons[0]?.flags, [
+      "--name",
+      "attic",
+      "--port",
+      "0",
+      "--listen",
+      "::1",
+      "--listen",
+      "127.0.0.1",
+      "--allow-network",
+      "127.0.0.0/8",
+    ]);
+    assert.deepEqual(lab.asked[0], { route: "POST /v1/lend", body: { on: true } });
+  });
+
+  test("prints the status with --json", async () => {
+    assert.deepEqual(
+      JSON.parse((await new CliLab({ routes, running: false }).p2prc("-s", "--json")).out[0] ?? ""),
+      status,
+    );
+  });
+
+  test("turns lending on in a daemon that runs, and off at Ctrl-C", async () => {
+    const lab = new CliLab({ routes });
+    const ended = lab.p2prc("serve");
+    await lab.clock.advance(6_000);
+    lab.interrupt.abort();
+    const { exit, out, err } = await ended;
+    assert.deepEqual([exit, out], [0, banner]);
+    assert.deepEqual(lab.daemons, []);
+    assert.deepEqual(lab.asked.at(-1), { route: "POST /v1/lend", body: { on: false } });
+    assert.match(err.join("\n"), /Ctrl-C ends lending, not the daemon[\s\S]*lending has ended/);
+  });
+
+  test("notices that such a daemon has ended", async () => {
+    let up = true;
+    const lab = new CliLab({
+      routes: {
+        ...routes,
+        "GET /v1/status": () => (up ? { value: status } : new Failure("daemon-not-running", "no daemon runs")),
+      },
+    });
+    const ended = lab.p2prc("serve");
+    await lab.clock.advance(1_000);
+    up = false;
+    await lab.clock.advance(5_000);
+    assert.equal((await ended).exit, 5);
+  });
+
+  test("returns with --detach", async () => {
+    const lab = new CliLab({ routes, running: false });
+    assert.deepEqual((await lab.p2prc("serve", "--detach", "--name", "attic")).out, banner);
+    assert.deepEqual(lab.opened[0]?.flags, ["--name", "attic"]);
+    assert.deepEqual(lab.daemons, []);
+  });
+
+  test("does not pretend that a running daemon takes other settings", async () => {
+    const { exit, err } = await new CliLab({ routes }).p2prc("-s", "--port", "9000");
+    assert.equal(exit, 8);
+    assert.match(err.join("\n"), /--port 9000[\s\S]*p2prc stop/);
+  });
+
+  test("refuses a port that is none", async () => {
+    for (const port of ["65536", "-1", "http"])
+      assert.equal((await new CliLab({ routes }).p2prc("-s", "--port", port)).exit, 2, port);
+  });
+});
+
+test("p2prc lend turns lending on and off, and tells", async () => {
+  const lab = new CliLab({ routes });
+  assert.deepEqual((await lab.p2prc("lend", "off")).out, ["not lending"]);
+  assert.deepEqual((await lab.p2prc("lend", "on")).out, ["lending to my own nodes and those I invited"]);
+  assert.deepEqual((await lab.p2prc("lend")).out, ["lending to my own nodes and those I invited"]);
+  assert.equal((await lab.p2prc("lend", "maybe")).exit, 2);
+  assert.deepEqual(
+    lab.asked.map(({ route }) => route),
+    ["POST /v1/lend", "POST /v1/lend", "GET /v1/status"],
+  );
+});
+
+describe("p2prc logs", () => {
+  test("prints the last lines as they are", async () => {
+    const lab = new CliLab({
+      routes: { "GET /v1/logs?lines=2&follow=false": { text: '{"msg":"a"}\n{"msg":"b ü"}\n' } },
+    });
+    assert.deepEqual((await lab.p2prc("logs", "-n", "2")).out, ['{"msg":"a"}', '{"msg":"b ü"}']);
+  });
+
+  test("starts no daemon", async () => {
+    const lab = new CliLab({ routes: { "GET /v1/logs?lines=50&follow=true": { text: "" } } });
+    await lab.p2prc("logs", "-f");
+    assert.equal(lab.opened[0]?.daemon, "never");
+  });
+});

@@ -1,0 +1,70 @@
+/** p2prc invite: let somebody use this machine. */
+
+import { parseDuration, parseGrantWords } from "../../core/light.ts";
+import { command } from "../command.ts";
+import { formatGrant, formatTime, grantOptions, type GrantWords } from "../grants.ts";
+import { type Io, printJson } from "../io.ts";
+import { wholeNumber } from "../options.ts";
+
+interface Flags extends GrantWords {
+  readonly uses?: number;
+  readonly expires?: number;
+  readonly note?: string;
+  readonly qr?: boolean;
+}
+
+export const invite = command<Flags>({
+  options: [
+    { flags: "--uses <number>", summary: "how many may redeem it (1)", parse: wholeNumber("--uses", 1, 100) },
+    { flags: "--expires <duration>", summary: "how long it may be redeemed, as in 2h (24h)", parse: parseDuration },
+    { flags: "--own", summary: "for another machine of mine: it may do everything here" },
+    { flags: "--note <text>", summary: "whom it is for, for your own list" },
+    { flags: "--until <time>", summary: "when the grant ends, as in 30d or 2030-12-31 (when it is revoked)" },
+    { flags: "--no-qr", summary: "without the picture" },
+    ...grantOptions,
+  ],
+  about:
+    "The link is shown this once: it holds the secret, and whoever has it may redeem it. What it grants stays here and can be changed or revoked.",
+  examples: [
+    { command: "p2prc invite", about: "one friend, within a day, with what a guest gets" },
+    { command: "p2prc invite --cpus 8 --memory 32G --gpu 1 --until 30d", about: "more, for a month" },
+    { command: "p2prc invite --own", about: "for my other machine" },
+    { command: "p2prc invite --json | jq -r .link", about: "for a script" },
+  ],
+  json: {
+    link: "what to send: p2prc://…",
+    invite: "as in `p2prc invites --json`: id, state, grant, note, uses, issuedAt, expiresAt, redeemedBy",
+  },
+
+  async run({ flags, home, json }, io) {
+    const grant = parseGrantWords(flags, io.clock.wallTime());
+    const { uses, expires: expiresMs, note } = flags;
+    const request = {
+      ...(Object.keys(grant).length === 0 ? {} : { grant }),
+      ...(uses === undefined ? {} : { uses }),
+      ...(expiresMs === undefined ? {} : { expiresMs }),
+      ...(note === undefined ? {} : { note }),
+    };
+    await using client = await io.open({ home });
+    const reply = await client.invite(request, io.signal);
+    if (json) return printJson(io, reply);
+    const { invite: row, link } = reply;
+    if (flags.qr !== false && io.interactive) io.err(await qrCode(link));
+    io.out(link);
+    io.err(`whoever redeems it gets: ${formatGrant(row.grant)}`);
+    io.err(
+      `good until ${formatTime(row.expiresAt)}, ${row.uses === 1 ? "once" : `${row.uses} times`}. On the other machine:  p2prc join '${link}'`,
+    );
+    await warnWhenNotLending(client.status(io.signal), io);
+  },
+});
+
+async function warnWhenNotLending(asked: Promise<{ readonly lends: boolean }>, io: Io): Promise<void> {
+  if (!(await asked).lends) io.err("this machine does not lend now: `p2prc -s` or `p2prc lend on` starts it", "warn");
+}
+
+/** Half blocks, so that it is small; on stderr, so that a script gets the link alone. */
+async function qrCode(link: string): Promise<string> {
+  const { default: qr } = await import("qrcode-terminal");
+  return await new Promise((resolve) => qr.generate(link, { small: true }, resolve));
+}

@@ -1,0 +1,20 @@
+/** p2prc rename: what is this node called here? */
+
+import { command } from "../command.ts";
+import { printJson } from "../io.ts";
+
+export const rename = command({
+  arguments: [
+    { name: "<node>", summary: "name, id or address of the node", completes: "nodes" },
+    { name: "<name>", summary: "what to call it from now on, on this machine only" },
+  ],
+  examples: [{ command: "p2prc rename uq3s attic", about: "a name that is easier to type" }],
+  json: { name: "its name now", id: "its key", "…": "the other fields of a node, as in `p2prc ls --json`" },
+
+  async run({ args: [node = "", name = ""], home, json }, io) {
+    await using client = await io.open({ home });
+    const row = await client.rename(node, name, io.signal);
+    if (json) printJson(io, row);
+    else io.out(`${node} is called ${row.name} here`);
+  },
+});

@@ -1,0 +1,140 @@
+/** p2prc serve: lend this machine. The seed's `-s`. */
+
+import { within } from "../../base/index.ts";
+import type { Client } from "../../client/index.ts";
+import { Failure, shortNodeId } from "../../core/light.ts";
+import type { Status } from "../../daemon/contract.ts";
+import { command } from "../command.ts";
+import { type Io, printJson } from "../io.ts";
+import { wholeNumber } from "../options.ts";
+
+interface Flags {
+  readonly name?: string;
+  readonly port?: number;
+  readonly listen?: readonly string[];
+  readonly allowNetwork?: readonly string[];
+  readonly detach?: boolean;
+}
+
+/** How often a daemon that somebody else started is asked whether it is still there. */
+const WATCH_EVERY_MS = 5_000;
+
+export const serve = command<Flags>({
+  options: [
+    { flags: "--name <name>", summary: "what this node is called (two random words, kept)" },
+    { flags: "--port <number>", summary: "TCP port; 0: any free one (8088)", parse: wholeNumber("--port", 0, 65_535) },
+    {
+      flags: "--listen <address>",
+      summary: "listen on this address only; may be given again (all of this machine)",
+      repeatable: true,
+    },
+    {
+      flags: "--allow-network <cidr>",
+      summary: "dial addresses in this network though they are not public, as in a VPN; may be given again",
+      repeatable: true,
+    },
+    { flags: "--detach", summary: "return when it lends, and go on in the background" },
+  ],
+  about:
+    "Stays in the foreground until Ctrl-C. Where a daemon runs already, turns lending on in it, and off at the end. It lends to my own nodes and those I invited; everybody else may only ask for the table.",
+  examples: [
+    { command: "p2prc -s", about: "lend, until Ctrl-C" },
+    { command: "p2prc -s --name attic --port 8090", about: "under this name, on this port" },
+    { command: "p2prc serve --detach", about: "lend in the background" },
+    { command: "p2prc serve --allow-network 100.64.0.0/10", about: "among the machines of a VPN too" },
+  ],
+  json: {
+    id: "the key of this node",
+    name: "its name",
+    listening: "addresses it listens on",
+    addresses: "where others may reach it",
+    lends: "true",
+    pid: "the process of the daemon",
+    home: "its folder",
+    "…": "the other fields of `p2prc status --json`",
+  },
+
+  async run({ flags, home, json }, io) {
+    const words = daemonWords(flags);
+    const running = await io.isRunning(home);
+    if (flags.detach !== true && !running) {
+      await io.runDaemon({ home, flags: words }, () => lendAndTell({ home, json }, io));
+      return 0; // Ctrl-C is how it ends
+    }
+    if (running && words.length > 0) refuseOthers(words);
+    await using client = await io.open({ home, flags: words });
+    const { pid } = await lendAndTell({ home, json }, io);
+    if (flags.detach === true) return 0;
+    if (!json) io.err(`in the daemon that runs already (process ${pid}): Ctrl-C ends lending, not the daemon`, "dim");
+    await untilInterrupted(client, io);
+    await stopLending(client, io);
+    return 0;
+  },
+});
+
+/** What the daemon is given; the same words as here. */
+function daemonWords({ name, port, listen = [], allowNetwork = [] }: Flags): readonly string[] {
+  return [
+    ...(name === undefined ? [] : ["--name", name]),
+    ...(port === undefined ? [] : ["--port", String(port)]),
+    ...listen.flatMap((address) => ["--listen", address]),
+    ...allowNetwork.flatMap((network) => ["--allow-network", network]),
+  ];
+}
+
+/** @throws {Failure} conflict */
+function refuseOthers(words: readonly string[]): never {
+  throw new Failure(
+    "conflict",
+    `a daemon runs already, and takes no other settings (${words.join(" ")}) while it does`,
+    {
+      hint: "end it with `p2prc stop`, then start again; or leave the settings out",
+    },
+  );
+}
+
+async function lendAndTell({ home, json }: { readonly home: string; readonly json: boolean }, io: Io): Promise<Status> {
+  await using client = await io.open({ home, daemon: "never" });
+  await client.lend(true, io.signal);
+  const status = await client.status(io.signal);
+  if (json) printJson(io, status);
+  else printBanner(status, io);
+  return status;
+}
+
+function printBanner({ name, id, listening, warnings }: Status, io: Io): void {
+  io.out(`${name}  ${shortNodeId(id)}   lending to: my own nodes and those I invited`, "good");
+  io.out(`listening on ${listening.map(withFamilies).join(", ")}`);
+  io.out("to let somebody in:  p2prc invite");
+  for (const warning of warnings) io.err(`warning: ${warning}`, "warn");
+}
+
+/** `[::]` takes IPv4 as well, which nobody sees from its looks. */
+function withFamilies(address: string): string {
+  if (address.startsWith("[::]:")) return `${address} (IPv6 and IPv4)`;
+  return address.startsWith("0.0.0.0:") ? `${address} (IPv4 only)` : address;
+}
+
+/** @throws {Failure} daemon-not-running when it ends by itself */
+async function untilInterrupted(client: Client, io: Io): Promise<void> {
+  try {
+    for (;;) {
+      await io.clock.sleep(WATCH_EVERY_MS, io.signal);
+      await client.status(io.signal);
+    }
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+  }
+}
+
+/** Ctrl-C has been pressed already, so this has a bound of its own. */
+async function stopLending(client: Client, io: Io): Promise<void> {
+  const late = () =>
+    new Failure("timed-out", "the daemon did not answer: it may still lend", { hint: "`p2prc lend off` ends it" });
+  await within(
+    { clock: io.clock, timeoutMs: 5_000, late },
+    (signal) => client.lend(false, signal),
+    new AbortController().signal,
+  );
+  io.err("lending has ended");
+}

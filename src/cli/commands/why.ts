@@ -1,0 +1,47 @@
+/** p2prc why: how was this node reached, or why was it not? */
+
+import { shortNodeId } from "../../core/light.ts";
+import { formatColumns } from "../columns.ts";
+import { command } from "../command.ts";
+import { formatAge } from "../format.ts";
+import { printJson } from "../io.ts";
+
+export const why = command({
+  arguments: [{ name: "<node>", summary: "name, id or address of the node", completes: "nodes" }],
+  examples: [{ command: "p2prc why attic", about: "each address that was tried, with its outcome" }],
+  json: {
+    node: "id, name",
+    attempts: "oldest first: path, address, outcome, ms, reason, at (milliseconds since 1970)",
+  },
+
+  async run({ args: [node = ""], home, json }, io) {
+    await using client = await io.open({ home });
+    const answer = await client.why(node, io.signal);
+    if (json) return printJson(io, answer);
+    const now = io.clock.wallTime();
+    io.err(`${answer.node.name} (${shortNodeId(answer.node.id)})`, "bold");
+    if (answer.attempts.length === 0) {
+      io.err("nothing has been tried since the daemon started: `p2prc ping` tries now");
+      return;
+    }
+    const lines = formatColumns(
+      [
+        { title: "AGO" },
+        { title: "PATH" },
+        { title: "ADDRESS" },
+        { title: "OUTCOME" },
+        { title: "MS", align: "right" },
+        { title: "REASON" },
+      ],
+      answer.attempts.map(({ at, path, address, outcome, ms, reason }) => [
+        formatAge(now - at),
+        path,
+        address,
+        outcome,
+        ms.toFixed(0),
+        reason,
+      ]),
+    );
+    for (const [index, line] of lines.entries()) io.out(line, index === 0 ? "bold" : undefined);
+  },
+});

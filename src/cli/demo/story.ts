@@ -1,0 +1,97 @@
+/** What the demo shows, in its order: three machines, each of which knows only the next. */
+
+import type { Io } from "../io.ts";
+import type { Stage } from "./stage.ts";
+
+export const machines = ["attic", "barn", "cellar"] as const;
+type Machine = (typeof machines)[number];
+
+interface Listed {
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly addresses: readonly string[];
+    readonly port: number;
+  }[];
+}
+
+export async function story(stage: Stage, io: Io): Promise<void> {
+  const say = narrator(io);
+  say("Three machines, played by three folders on this one. Each runs the real program, with its own key.");
+  say(
+    "1. Each one lends itself",
+    "`p2prc -s` would stay in the foreground; `--detach` comes back. 127.0.0.0/8 is allowed for this play only.",
+  );
+  for (const machine of machines) await stage.play({ on: machine, words: serveWords(machine) });
+
+  say(
+    "2. Friends let friends in",
+    "An invite is a link, good for one use. attic gets to know barn, and barn gets to know cellar. attic has never heard of cellar.",
+  );
+  await befriend(stage, "barn", "attic");
+  await befriend(stage, "cellar", "barn");
+  await stage.play({ on: "attic", words: ["ls"] });
+
+  say("3. A walk through the network", "attic asks whom it knows for whom they know: hop by hop, and so finds cellar.");
+  await stage.play({ on: "attic", words: ["--us", "--hops", "2"] });
+  const cellar = await find(stage, "cellar");
+
+  say(
+    "4. A stranger becomes a friend",
+    "A name can be claimed by anybody, a key cannot. With `--key`, attic takes the one that it means, and no other.",
+  );
+  await stage.play({
+    on: "attic",
+    words: ["add", cellar.address, "--key", cellar.id],
+    shown: ["add", cellar.address, "--key", `${cellar.id.slice(0, 8)}…`],
+  });
+
+  say("5. How near is it?", "Round trips over the link, then up to 50 MB each way, counted by the one that receives.");
+  await stage.play({ on: "attic", words: ["ping", "cellar", "--count", "3"] });
+  await stage.play({ on: "attic", words: ["speed", "cellar"] });
+  await stage.play({ on: "attic", words: ["why", "cellar"] });
+
+  say("6. What attic knows now", "The nearest first. `--ls` is the same list as the first P2PRC printed it.");
+  await stage.play({ on: "attic", words: ["ls"] });
+  await stage.play({ on: "attic", words: ["--ls"] });
+
+  say("7. The owner decides", "barn sees who may use it, and ends it when it likes.");
+  await stage.play({ on: "barn", words: ["grants"] });
+  await stage.play({ on: "barn", words: ["revoke", "attic"] });
+}
+
+function serveWords(machine: Machine): readonly string[] {
+  return [
+    "serve",
+    "--detach",
+    "--name",
+    machine,
+    "--listen",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--allow-network",
+    "127.0.0.0/8",
+  ];
+}
+
+async function befriend(stage: Stage, issuer: Machine, guest: Machine): Promise<void> {
+  const link = (await stage.play({ on: issuer, words: ["invite"] })).trim();
+  await stage.play({ on: guest, words: ["join", link], shown: ["join", `${link.slice(0, 14)}…`] });
+}
+
+/** Where it is and what its key is, as a script reads it. */
+async function find(stage: Stage, name: Machine): Promise<{ readonly id: string; readonly address: string }> {
+  const { out } = await stage.run({ on: "attic", words: ["ls", "--all", "--json"] });
+  const node = (JSON.parse(out) as Listed).nodes.find((one) => one.name === name);
+  if (node === undefined) throw new Error(`the walk did not find ${name}`);
+  return { id: node.id, address: `${node.addresses[0]}:${node.port}` };
+}
+
+function narrator(io: Io): (title: string, words?: string) => void {
+  return (title, words) => {
+    io.out(`\n${title}`, "good");
+    if (words !== undefined) io.out(words, "dim");
+    io.out("");
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * All that a command may touch. `bin.ts` makes the real one; a test hands in fakes, and nothing
+ * else reaches for `process`.
+ */
+
+import type { Clock } from "../base/index.ts";
+import type { Client } from "../client/index.ts";
+import type { Machine } from "./machine.ts";
+
+/** For a whole line: a style within one would need control characters in text that may be a stranger's. */
+export type Style = "bold" | "dim" | "good" | "bad" | "warn";
+
+export interface OpenOptions {
+  readonly home: string;
+  /** Given to the daemon where one has to be started. */
+  readonly flags?: readonly string[];
+  /** "start" one when none runs (@default), "restart" too when it is of another version, or "never". */
+  readonly daemon?: "start" | "restart" | "never";
+  /** Say nothing and ask nothing on the way. */
+  readonly quiet?: boolean;
+}
+
+export interface Io {
+  /** Results, for people or (with --json) for programs. May hold several lines. */
+  out(text: string, style?: Style): void;
+  /** Words about the results: problems, hints, news. */
+  err(text: string, style?: Style): void;
+  /** How a long wait goes. Shown once it has taken over a second, and gone with the next line. */
+  progress(text: string): void;
+  /** What the person answers, in one line. Undefined when nobody is there to ask. */
+  ask(question: string): Promise<string | undefined>;
+  /** Whether a person reads the results here. */
+  readonly interactive: boolean;
+  readonly columns: number;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly machine: Machine;
+  /**
+   * The daemon of a home.
+   * @throws {Failure} daemon-not-running, daemon-failed, version-differs, home-unusable
+   */
+  open(options: OpenOptions): Promise<Client>;
+  /** Whether a daemon answers on this home. */
+  isRunning(home: string): Promise<boolean>;
+  /**
+   * Is the daemon of a home, in this process, until Ctrl-C. `onReady` is called once it answers.
+   * @throws {Failure} why it could not start: home-in-use, port-in-use, bad-config, …
+   */
+  runDaemon(options: Pick<OpenOptions, "home" | "flags">, onReady: () => Promise<unknown>): Promise<void>;
+}
+
+/** Prints a value for programs: one line of JSON. What a terminal must not get is escaped, so nothing is lost. */
+export function printJson(io: Io, value: unknown): void {
+  io.out(JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped));
+}
+
+/** As JSON has it: in UTF-16, so that a character above U+FFFF is two escapes. */
+function escaped(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`,
+  ).join("");
+}
+
+/** Yes, no, or nobody there to ask. */
+export async function confirm(io: Io, question: string): Promise<boolean | undefined> {
+  const answer = await io.ask(`${question} [y/N] `);
+  return answer === undefined ? undefined : /^y(es)?$/i.test(answer.trim());
+}

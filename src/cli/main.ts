@@ -1,0 +1,61 @@
+/**
+ * The command line, from words to an exit code. This is an edge: whatever went wrong is told here,
+ * in words and a hint, and never as a stack (P2PRC_DEBUG=1 shows that of a defect).
+ */
+
+import { Failure, failures, homePath } from "../core/light.ts";
+import { commands } from "./commands.ts";
+import { findCommand } from "./find-command.ts";
+import type { Io } from "./io.ts";
+import { fromSeedFlags } from "./seed-flags.ts";
+
+/** sysexits.h EX_SOFTWARE: a defect of ours. */
+const DEFECT_EXIT = 70;
+/** 128 + SIGINT, as shells have it. */
+const INTERRUPTED_EXIT = 130;
+
+/** @param argv without `node` and the script */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    return await run(fromSeedFlags(argv), io);
+  } catch (error) {
+    if (io.signal.aborted) return INTERRUPTED_EXIT;
+    return tell(error, io);
+  }
+}
+
+async function run(argv: readonly string[], io: Io): Promise<number> {
+  const { row, rest } = findCommand(argv, commands);
+  const [command, { HelpAsked, parseWords, withExamples }] = await Promise.all([row.load(), import("./parse.ts")]);
+  try {
+    const { home, restart, ...words } = row.raw === true ? rawWords(rest) : parseWords(row, command, rest);
+    const environment = home === undefined ? io.machine.environment : { P2PRC_HOME: home };
+    const input = { ...words, commands, home: homePath(environment, io.machine.userFolder) };
+    const code = await command.run(
+      input,
+      restart ? { ...io, open: (options) => io.open({ ...options, daemon: "restart" }) } : io,
+    );
+    return code ?? (io.signal.aborted ? INTERRUPTED_EXIT : 0);
+  } catch (error) {
+    if (!(error instanceof HelpAsked)) throw error;
+    io.out(withExamples(error.text, command.examples));
+    return 0;
+  }
+}
+
+function rawWords(words: readonly string[]) {
+  return { args: words, flags: {}, json: false, home: undefined, restart: false };
+}
+
+function tell(error: unknown, io: Io): number {
+  if (error instanceof Failure) {
+    io.err(`p2prc: ${error.message}`, "bad");
+    if (error.hint !== undefined) io.err(`hint: ${error.hint}`);
+    return failures[error.code].exit;
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  io.err(`p2prc: something in P2PRC itself went wrong: ${message}`, "bad");
+  if (io.machine.environment["P2PRC_DEBUG"] === "1") io.err(stack ?? message);
+  else io.err("hint: please report it, with what P2PRC_DEBUG=1 shows; `p2prc logs` may say more");
+  return DEFECT_EXIT;
+}

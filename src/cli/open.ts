@@ -1,0 +1,41 @@
+/**
+ * The daemon for a command: found or started, and of the same version as this program, or the
+ * person is asked what to do about it.
+ */
+
+import { type Client, connect, openDaemon, stopDaemon } from "../client/index.ts";
+import { VERSION } from "../core/light.ts";
+import { confirm, type Io, type OpenOptions } from "./io.ts";
+
+export async function openForCommand(
+  { home, flags = [], daemon = "start", quiet = false }: OpenOptions,
+  io: Io,
+): Promise<Client> {
+  if (!quiet) io.progress("starting the daemon");
+  const opened = await openDaemon({ home, flags, start: daemon !== "never", clock: io.clock }, io.signal);
+  const { version, name } = opened.status;
+  if (opened.started) {
+    if (daemon !== "restart") io.err(`started the daemon of ${name} in the background (\`p2prc stop\` ends it)`, "dim");
+    return opened.client;
+  }
+  if (daemon !== "restart" && (quiet || version === VERSION)) return opened.client;
+  if (daemon !== "restart" && !(await isWanted(version, io))) return opened.client;
+  await opened.client[Symbol.asyncDispose]();
+  io.progress("restarting the daemon");
+  await stopDaemon({ home, clock: io.clock }, io.signal);
+  return (await openDaemon({ home, flags, clock: io.clock }, io.signal)).client;
+}
+
+/** Whether to restart a daemon of another version. Where nobody can be asked, the command goes on with it as it is. */
+async function isWanted(version: string, io: Io): Promise<boolean> {
+  const words = `the daemon that runs is version ${version}, this program ${VERSION}`;
+  if ((await confirm(io, `${words}; restart it? links and what it lends end`)) === true) return true;
+  io.err(`${words}: \`p2prc status --restart\` restarts it`, "warn");
+  return false;
+}
+
+export async function isRunning(home: string, io: Io): Promise<boolean> {
+  const running = await connect({ home, clock: io.clock }, io.signal);
+  await running?.client[Symbol.asyncDispose]();
+  return running !== undefined;
+}

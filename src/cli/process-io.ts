@@ -1,0 +1,72 @@
+/** The real Io, made of a process. Signals abort it; a reader that leaves (`| head`) ends the program quietly. */
+
+import { systemClock } from "../base/index.ts";
+import type { Io } from "./io.ts";
+import type { Machine } from "./machine.ts";
+import { type Terminal, terminal } from "./terminal.ts";
+
+export interface ProcessIo {
+  readonly io: Io;
+  readonly screen: Terminal;
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+export function processIo(process: NodeJS.Process, place: { readonly home: string; readonly bin: string }): ProcessIo {
+  const interrupted = new AbortController();
+  const { signal } = interrupted;
+  for (const name of SIGNALS) {
+    process.on(name, () => {
+      if (signal.aborted) process.exit(130); // asked twice: whatever is still closing has had its chance
+      interrupted.abort();
+    });
+  }
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit(0); // the reader has seen enough
+    });
+  }
+  const screen = terminal({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    clock: systemClock,
+    signal,
+  });
+  const io: Io = {
+    ...screen,
+    signal,
+    clock: systemClock,
+    machine: machineOf(process, place),
+    ask: (question) => askPerson(process, question, signal),
+    open: async (options) => (await import("./open.ts")).openForCommand(options, io),
+    isRunning: async (home) => (await import("./open.ts")).isRunning(home, io),
+    runDaemon: async (options, onReady) => (await import("./run-daemon.ts")).runDaemonHere(options, onReady, signal),
+  };
+  return { io, screen };
+}
+
+/** On stderr, so that `p2prc add … | tee` still asks. */
+async function askPerson(process: NodeJS.Process, question: string, signal: AbortSignal): Promise<string | undefined> {
+  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return undefined;
+  const { createInterface } = await import("node:readline/promises");
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await reader.question(question, { signal });
+  } finally {
+    reader.close();
+  }
+}
+
+function machineOf(process: NodeJS.Process, { home, bin }: { readonly home: string; readonly bin: string }): Machine {
+  return {
+    platform: process.platform,
+    environment: process.env,
+    userFolder: home,
+    node: process.execPath,
+    nodeVersion: process.version,
+    bin,
+    run: async (command, args) => (await import("./run.ts")).runProgram(command, args),
+  };
+}

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fromSeedFlags } from "./seed-flags.ts";
+
+const cases: readonly (readonly [string, string])[] = [
+  ["-s", "serve"],
+  ["-s --name attic --port 0", "serve --name attic --port 0"],
+  ["--home /x -s", "serve --home /x"],
+  ["--us", "update --blocks"],
+  ["--us --hops 4", "update --blocks --hops 4"],
+  ["--hops 4 --us", "update --blocks --hops 4"],
+  ["--ls", "ls --blocks"],
+  ["--ls --json", "ls --blocks --json"],
+  ["--us --ls", "update --blocks"],
+  ["--touch 192.0.2.7 --ports 2 --GPU", "touch 192.0.2.7 --ports 2 --gpu"],
+  ["--touch=192.0.2.7", "touch 192.0.2.7"],
+  ["ls --all", "ls --all"],
+  ["rename attic -s", "rename attic -s"],
+  ["--home -s ls", "--home -s ls"],
+  ["-- -s", "-- -s"],
+  ["", ""],
+];
+
+describe("the flags of the first P2PRC", () => {
+  for (const [before, after] of cases) {
+    test(`${before || "nothing"} is ${after || "nothing"}`, () => {
+      assert.deepEqual(fromSeedFlags(before.split(" ")), after.split(" "));
+    });
+  }
+});
