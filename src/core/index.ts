@@ -41,3 +41,4 @@ export { nearest } from "./nearest.ts";
 export { twoWords } from "./words.ts";
 export { localProof } from "./local-proof.ts";
 export { VERSION } from "./version.ts";
+export { parseEndpoint } from "./parse-endpoint.ts";

@@ -62,6 +62,7 @@ export type NodeRow = Static<typeof NodeRow>;
 
 /** GET /v1/nodes: joined nodes best first, then strangers where `all` is set. */
 export const NodesQuery = Type.Object({ all: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+export type NodesQuery = Static<typeof NodesQuery>;
 export const NodesReply = Type.Object({
   nodes: Type.Array(NodeRow),
   /** How many strangers were left out, because `all` was not set. */
@@ -71,6 +72,7 @@ export type NodesReply = Static<typeof NodesReply>;
 
 /** GET, PATCH and DELETE /v1/nodes/:node: what a person typed (name, id, prefix, address). */
 export const NodeParams = Type.Object({ node: Type.String({ minLength: 1, maxLength: 255 }) });
+export type NodeParams = Static<typeof NodeParams>;
 
 /** PATCH /v1/nodes/:node */
 export const RenameRequest = Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false });

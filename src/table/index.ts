@@ -26,3 +26,5 @@ export { Outbound } from "./outbound.ts";
 export { ProbeRation } from "./probe-ration.ts";
 export type { Measures, Relation, Row, RowChange } from "./row.ts";
 export { Visitor } from "./visitor.ts";
+export { IpTable, type IpTableDeps, type IpTableOptions } from "./ip-table.ts";
+export { serveTable, type ServeTableDeps } from "./serve.ts";

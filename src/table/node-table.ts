@@ -267,11 +267,11 @@ export class NodeTable {
    */
   join({ id, relation, name, endpoints }: Joining): Row {
     if (id === this.#deps.id) throw new Failure("conflict", "that is this node itself");
-    const row = this.#index.get(id) ?? this.#insert(this.make(id, id));
+    const row = this.#index.get(id) ?? this.#insert(this.#make(id, id));
     this.#change(row, () => {
       row.root = id;
       row.relation = relation;
-      row.name ??= localNameFor(name ?? row.record?.name ?? "", id, namesOf(this.#index.joined));
+      row.name ??= this.#nameFor(row, name);
     });
     this.#hint(row, endpoints, "person");
     return row;
@@ -304,9 +304,12 @@ export class NodeTable {
     }
   }
 
-  /** A row for `id` that is not in the table. */
-  make(id: NodeId, root: string): Row {
-    return newRow(id, { root, order: mix(hashText(id) ^ this.#secret) });
+  /** A row as it was in an earlier life. Undefined when its record cannot be read any more, and nobody joined it. */
+  remake(id: NodeId, ours: Partial<Row> & { readonly root: string }, signed: SignedRecord | undefined): Row | undefined {
+    const row = Object.assign(this.#make(id, ours.root), ours);
+    const next = signed === undefined ? undefined : this.#read(signed);
+    if (next !== undefined && next.record.id === id) this.#setRecord(row, next);
+    return row.record === undefined && row.relation === undefined ? undefined : row;
   }
 
   #learnOne(signed: SignedRecord, source: Source, freshIds: NodeId[]): Outcome {
@@ -331,6 +334,7 @@ export class NodeTable {
     this.#change(row, () => {
       if (row.state === "verified" && !isStillThere(row, next.record)) row.state = "heard";
       this.#setRecord(row, next);
+      if (row.relation !== undefined) row.name ??= this.#nameFor(row);
     });
     return "changed";
   }
@@ -355,7 +359,7 @@ export class NodeTable {
   #admit(next: VersionedRecord, source: Source): Outcome {
     const { id, seq, via } = next.record;
     if (this.departed.refuses(id, seq, this.#deps.clock.now())) return "known";
-    const row = this.make(id, this.#rootFor(id, source));
+    const row = this.#make(id, this.#rootFor(id, source));
     this.#setRecord(row, next);
     if (this.dialable(row).endpoints.length + via.length === 0) return "useless";
     const room = this.#capacity.forHeard(row);
@@ -368,7 +372,7 @@ export class NodeTable {
 
   #admitSighted(id: NodeId): Row | undefined {
     if ((this.#index.heard.get("lan")?.size ?? 0) >= MAX_LAN_ROWS) return undefined;
-    const row = this.make(id, "lan");
+    const row = this.#make(id, "lan");
     const room = this.#capacity.forHeard(row);
     if (room.kind === "none") return undefined;
     if (room.kind === "taken") this.#remove(room.by);
@@ -397,6 +401,12 @@ export class NodeTable {
     row.told = recordEndpoints(record).filter((endpoint) => mayDialGossiped(endpoint, this.#deps.allowed));
   }
 
+  /** A joined node is named once, by the first claim that is heard. A later claim is shown, and never followed. */
+  #nameFor(row: Row, wish?: string): string | undefined {
+    const claimed = wish ?? row.record?.name;
+    return claimed === undefined ? undefined : localNameFor(claimed, row.id, namesOf(this.#index.joined));
+  }
+
   /** Where it counts towards the caps: where it answered, else where it says it is, else behind whom. */
   #whereabouts(row: Row): Whereabouts | undefined {
     if (this.isExempt(row)) return undefined;
@@ -410,6 +420,10 @@ export class NodeTable {
   #isPassable(row: Row): boolean {
     if (row.state !== "verified" || row.record === undefined) return false;
     return row.record.via.length > 0 || row.told.length > 0;
+  }
+
+  #make(id: NodeId, root: string): Row {
+    return newRow(id, { root, order: mix(hashText(id) ^ this.#secret) });
   }
 
   #insert(row: Row): Row {

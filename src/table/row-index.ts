@@ -41,7 +41,7 @@ export class RowIndex {
     return this.#rows.get(id);
   }
 
-  all(): IterableIterator<Row> {
+  all(): MapIterator<Row> {
     return this.#rows.values();
   }
 
