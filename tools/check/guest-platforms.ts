@@ -56,7 +56,11 @@ const traps: readonly Trap[] = [
 ];
 
 /** Files that may, each with the reason why no guest meets it. */
-const allowed: Readonly<Record<string, string>> = {};
+const allowed: Readonly<Record<string, string>> = {
+  "src/cli/completion-scripts.ts": "bash is the name of a shell there; nothing is started",
+  "src/cli/installed.ts": "`install` refuses Windows before it plans anything",
+  "src/cli/service.ts": "a service for systemd is planned on Linux alone (install-plan.ts)",
+};
 
 export function guestPlatforms(): Promise<Outcome> {
   const files = reached(entries);
