@@ -82,6 +82,11 @@ function whatWentWrong(error: NodeJS.ErrnoException, signal: AbortSignal): Error
         hint: "start one with `p2prc -s`",
         cause: error,
       });
+    case "ENOTDIR":
+      return new Failure("home-unusable", "the home is not a folder", {
+        hint: "name another one with --home or P2PRC_HOME",
+        cause: error,
+      });
     case "EACCES":
       return new Failure("home-unusable", "the daemon's socket is another user's", {
         hint: "name a home of your own with --home or P2PRC_HOME",

@@ -1,0 +1,44 @@
+/**
+ * A program that behaves at its start as the daemon does: takes the home or gives way, answers on its
+ * socket, ends when it is told. For tests of those who start it.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+const { values } = parseArgs({
+  options: { home: { type: "string" }, name: { type: "string" }, fail: { type: "string" } },
+});
+const home = values.home ?? ".";
+
+if (values.fail === "port-in-use")
+  end({ code: "port-in-use", message: "port 8088 is taken", hint: "choose another one" });
+if (values.fail !== undefined) throw new Error("a defect of the fake");
+try {
+  mkdirSync(join(home, "lock"));
+} catch {
+  end({ code: "home-in-use", message: "another daemon runs" });
+}
+
+const status = {
+  name: values.name ?? "fake",
+  pid: process.pid,
+  boot: randomBytes(8).toString("hex"),
+  version: "0.1.0",
+};
+const server = createServer((request, reply) => {
+  reply.end(request.url === "/v1/status" ? JSON.stringify(status) : "{}");
+  if (request.url !== "/v1/stop") return;
+  rmSync(join(home, "lock"), { recursive: true });
+  server.close();
+  reply.once("finish", () => server.closeAllConnections());
+});
+setTimeout(() => server.listen(join(home, "socket")), 100); // a real one needs some time too
+
+function end(error: object): never {
+  process.stderr.write(`${JSON.stringify({ error })}\n`);
+  process.exit(5);
+}
