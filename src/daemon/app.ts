@@ -12,6 +12,7 @@ import Fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
 } from "fastify";
+import { type GuardDeps, guardRoutes, nothingHere, type RouteRow } from "../access/index.ts";
 import type { Log } from "../base/index.ts";
 import { Failure, failureReply, failures, VERSION } from "../core/index.ts";
 import type { RawRequest, RawResponse, Requests } from "../network/index.ts";
@@ -20,8 +21,7 @@ import type { Metrics } from "./metrics.ts";
 export interface AppDeps {
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Guards every route; registered before any of them. */
-  readonly guard: FastifyPluginAsync;
+  readonly guard: GuardDeps;
   readonly plugins: readonly FastifyPluginAsync[];
 }
 
@@ -29,7 +29,13 @@ export interface AppDeps {
 const BODY_LIMIT = 64 * 1024;
 const LATE_BODY_MS = 60_000;
 
-export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promise<FastifyInstance> {
+export interface App {
+  readonly app: FastifyInstance;
+  readonly routes: readonly RouteRow[];
+}
+
+/** @throws when a route does not say whom it admits */
+export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promise<App> {
   const app: FastifyInstance = Fastify({
     bodyLimit: BODY_LIMIT,
     requestTimeout: LATE_BODY_MS,
@@ -46,7 +52,7 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
     void reply.code(failure === undefined ? 500 : failures[failure.code].status).send(failureReply(failure ?? error));
   });
   app.setNotFoundHandler((_request, reply) => {
-    void reply.code(404).send(failureReply(new Failure("not-found", "there is no such thing here")));
+    void reply.code(404).send(failureReply(nothingHere()));
   });
   app.addHook("onResponse", (request, reply, done) => {
     metrics.answered({
@@ -57,10 +63,10 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
     done();
   });
   await app.register(swagger, { openapi: { openapi: "3.1.0", info: { title: "P2PRC", version: VERSION } } });
-  await app.register(guard);
+  const routes = guardRoutes(app, guard);
   for (const plugin of plugins) await app.register(plugin);
   await app.ready();
-  return app;
+  return { app, routes: routes() };
 }
 
 /** Hands raw requests of any HTTP version to the application. */

@@ -22,6 +22,7 @@ import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { keepReading } from "./keep-reading.ts";
+import type { Path } from "./link.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 /** A client without a key reads one page and goes. */
@@ -46,6 +47,7 @@ interface Inbound {
   readonly session: ServerHttp2Session;
   readonly duplex: Duplex;
   readonly caller: Caller;
+  readonly path: Path;
   streams: number;
   idleSince: number;
 }
@@ -112,8 +114,8 @@ export class Answering implements AsyncDisposable {
   }
 
   /** Who asks here now, one row per link. */
-  get callers(): readonly Caller[] {
-    return Array.from(this.#inbound.values(), ({ caller }) => caller);
+  get callers(): readonly { readonly caller: Caller; readonly path: Path }[] {
+    return [...this.#inbound.values()];
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -138,7 +140,7 @@ export class Answering implements AsyncDisposable {
       pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
     this.#callers.set(session, caller);
     this.#makeRoom();
-    const inbound = { session, duplex: pipe.duplex, caller, streams: 0, idleSince: this.#clock.now() };
+    const inbound = { session, duplex: pipe.duplex, caller, path: pipe.path, streams: 0, idleSince: this.#clock.now() };
     this.#inbound.set(session, inbound);
     const life = new Scope(this.#scope.signal);
     session.once("close", () => {

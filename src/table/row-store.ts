@@ -46,6 +46,7 @@ const Ours = Type.Object({
       jitterMs: Type.Optional(Type.Number()),
       downBytesPerSecond: Type.Optional(Type.Number()),
       upBytesPerSecond: Type.Optional(Type.Number()),
+      speedAt: Type.Optional(Type.Number()),
     }),
   ),
   anchor: Type.Boolean(),

@@ -26,6 +26,8 @@ export interface Measures {
   readonly jitterMs?: number;
   readonly downBytesPerSecond?: number;
   readonly upBytesPerSecond?: number;
+  /** Wall time of the last speed test. */
+  readonly speedAt?: number;
 }
 
 export interface Row {

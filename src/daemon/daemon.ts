@@ -1,0 +1,150 @@
+/**
+ * The whole node, built in the order of the floor plan and taken down in reverse.
+ * What its parts are given is in `parts.ts`; here they start to answer and to work.
+ */
+
+import { type RouteRow, serveAccess } from "../access/index.ts";
+import { Scope } from "../base/index.ts";
+import type { Caller, NodeId } from "../core/index.ts";
+import { serveMeasure } from "../measure/index.ts";
+import type { RawRequest } from "../network/index.ts";
+import { openToken } from "../store/index.ts";
+import { serveTable } from "../table/index.ts";
+import { buildApp, handlerOf } from "./app.ts";
+import type { NodeDescription } from "./contract.ts";
+import { openGround, type World } from "./ground.ts";
+import { LocalServer } from "./local-server.ts";
+import { Metrics } from "./metrics.ts";
+import { buildParts, type Parts } from "./parts.ts";
+import { serveDaemon } from "./serve.ts";
+import { countsOf, statusOf } from "./status.ts";
+import { tunnelOpener } from "./tunnels.ts";
+import { PROTOCOLS } from "./versions.ts";
+
+/** What others may ask of this node as it stands: for the test that holds it against the promise. */
+export interface Surface {
+  readonly routes: readonly RouteRow[];
+  readonly tunnels: NonNullable<World["tunnels"]>;
+}
+
+export class Daemon implements AsyncDisposable {
+  readonly #scope: Scope;
+  readonly parts: Parts;
+  readonly surface: Surface;
+
+  /** @throws {Failure} home-in-use, home-unusable, disk-full, bad-config; where it lends from the start: port-in-use, bad-address */
+  static async open(world: World, signal: AbortSignal): Promise<Daemon> {
+    const scope = new Scope();
+    try {
+      const parts = buildParts(await openGround(world, scope), scope);
+      const surface = await answer(parts, scope, signal);
+      connect(parts, scope);
+      run(parts, scope);
+      if (world.config.lends === true) await parts.lending.turn(true, signal);
+      parts.log.info("the daemon is up", { id: parts.identity.id, name: parts.name, pid: world.pid });
+      return new Daemon(scope, parts, surface);
+    } catch (error) {
+      await scope.close();
+      throw error;
+    }
+  }
+
+  private constructor(scope: Scope, parts: Parts, surface: Surface) {
+    this.#scope = scope;
+    this.parts = parts;
+    this.surface = surface;
+  }
+
+  /** Aborts when a part has failed: closing then tells with what. */
+  get failed(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  /** Rejects with what a part failed with. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scope.close();
+  }
+}
+
+/** From here on requests are answered, on every carrier and on the local socket. */
+async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<Surface> {
+  const { answering, grants, log, home, random } = parts;
+  const sockets: { local?: LocalServer } = {};
+  const callerOf = (request: RawRequest): Caller =>
+    sockets.local?.brought(request) === true ? { kind: "local" } : answering.callerOf(request);
+  const metrics = new Metrics(() => gauges(parts));
+  const { app, routes } = await buildApp({
+    log,
+    metrics,
+    guard: { callerOf: ({ raw }) => callerOf(raw), roleOf: (caller) => grants.roleOf(caller) },
+    plugins: pluginsOf(parts, metrics),
+  });
+  scope.defer(() => app.close());
+  const handler = handlerOf(app);
+  const tunnels = parts.tunnels ?? [];
+  answering.attach(handler, tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log }));
+  const token = home.platform === "win32" ? await openToken(home, random) : undefined;
+  sockets.local = scope.own(await LocalServer.open(handler, { home, token }, signal));
+  return { routes, tunnels };
+}
+
+function pluginsOf(parts: Parts, metrics: Metrics) {
+  const { network, table, grants, invites, lending, specs, speedTests, clock, log, logFile, stop, own, identity, name } = parts;
+  const resolve = (text: string) => table.resolve(text);
+  const isFriend = (id: NodeId) => table.relationOf(id) !== undefined;
+  const lend = async (on: boolean, signal: AbortSignal) => {
+    await lending.turn(on, signal);
+    return lending.on;
+  };
+  const describe = (): NodeDescription => {
+    const { record, signed } = own.latest;
+    return { record: signed, version: record.version, protocol: [...PROTOCOLS], boot: record.boot };
+  };
+  const befriend = (friend: Parameters<typeof table.befriend>[0]) => ({ name: table.befriend(friend) });
+  return [
+    serveDaemon({
+      describe,
+      status: () => statusOf(parts),
+      lend,
+      stop,
+      log: logFile,
+      metrics,
+      resolve,
+      attempts: (id) => network.attempts(id),
+    }),
+    serveTable({ table, clock, log: log.with({ room: "table" }) }),
+    serveMeasure({ resolve, reach: network, specs, speedTests, isFriend, note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }), clock, log }),
+    serveAccess({ id: identity.id, name: () => name, reach: network, befriend, grants, invites, clock, log: log.with({ room: "access" }) }),
+  ];
+}
+
+/** What one part must hear from another. */
+function connect({ table, twins, own, specs, grants, network }: Parts, scope: Scope): void {
+  const subscriptions = [
+    table.nodes.echoes.on((record) => twins.heard(record)),
+    specs.changes.on((resources) => own.update({ resources })),
+    grants.changes.on((change) => {
+      if (change.kind === "ended") network.hangUp(change.id);
+    }),
+  ];
+  for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
+}
+
+/** The work that goes on until the daemon ends. */
+function run({ addresses, table, specs, rounds, grants }: Parts, scope: Scope): void {
+  for (const part of [addresses, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
+}
+
+function gauges(parts: Parts) {
+  const { network, answering, lending, grants, table } = parts;
+  const links: Record<string, number> = {};
+  for (const { path } of network.links) links[path.kind] = (links[path.kind] ?? 0) + 1;
+  return {
+    links,
+    callers: answering.callers.length,
+    nodes: countsOf(parts),
+    lends: lending.on,
+    guests: grants.list().filter(({ ended }) => !ended).length,
+    junkRecords: table.counts.bad,
+  };
+}

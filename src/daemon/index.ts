@@ -1,0 +1,5 @@
+/** daemon: builds one node from its parts, and takes it down in reverse. */
+export { Daemon, type Surface } from "./daemon.ts";
+export type { World } from "./ground.ts";
+export { runDaemon, type RunOptions } from "./run-daemon.ts";
+export type { TunnelKind } from "./tunnels.ts";

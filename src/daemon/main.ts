@@ -1,0 +1,28 @@
+/**
+ * The daemon as a program: `node main.ts --home H [flags]`. The CLI starts it; `p2prc serve` runs the same in the foreground.
+ *
+ * What keeps it from starting is one line of JSON on stderr, for the CLI to read.
+ */
+
+import { Failure, failureReply, failures } from "../core/index.ts";
+import { runDaemon } from "./run-daemon.ts";
+
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
+
+const [flag, home = "", ...flags] = process.argv.slice(2);
+try {
+  if (flag !== "--home" || home === "") throw new Failure("bad-argument", "the daemon is started as `main.ts --home FOLDER`");
+  const { platform, pid, env } = process;
+  await runDaemon({ home, flags, environment: env, platform, uid: process.getuid?.(), pid }, stop.signal);
+} catch (error) {
+  if (error instanceof Failure) {
+    process.stderr.write(`${JSON.stringify(failureReply(error))}\n`);
+    process.exitCode = failures[error.code].exit;
+  } else {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 70;
+  }
+}
+// Whatever still holds the process has no part in the node any more.
+process.exit();

@@ -1,0 +1,167 @@
+/** The parts of a node and what each is given: all wires between rooms are here. */
+
+import { AccessStore, Grants, Invites } from "../access/index.ts";
+import type { Scope } from "../base/index.ts";
+import { type Grant, isNearby, type NodeId, VERSION } from "../core/index.ts";
+import { findSystemGpus, MeasureRounds, measureRoundTrip, SpecSheet, SpeedTests, toolRunner } from "../measure/index.ts";
+import { Answering, Network, TcpCarrier } from "../network/index.ts";
+import { IpTable } from "../table/index.ts";
+import type { Ground } from "./ground.ts";
+import { Lending } from "./lending.ts";
+import { OwnRecord } from "./own-record.ts";
+import { Twins } from "./twins.ts";
+import { Whereabouts } from "./whereabouts.ts";
+
+interface Self {
+  readonly own: OwnRecord;
+  readonly twins: Twins;
+  readonly specs: SpecSheet;
+}
+
+interface Reaching {
+  readonly answering: Answering;
+  readonly network: Network;
+  readonly lending: Lending;
+  readonly whereabouts: Whereabouts;
+}
+
+interface Knowing {
+  readonly table: IpTable;
+  readonly grants: Grants;
+  readonly invites: Invites;
+}
+
+interface Measuring {
+  readonly speedTests: SpeedTests;
+  readonly rounds: MeasureRounds;
+}
+
+export type Parts = Ground & Self & Reaching & Knowing & Measuring;
+
+/** Whom this node knows: asked by those who are built before the answer is. */
+interface Acquaintance {
+  isKnown(id: NodeId): boolean;
+}
+
+export function buildParts(ground: Ground, scope: Scope): Parts {
+  const acquaintance: Acquaintance = { isKnown: () => false };
+  const self = describeSelf(ground);
+  const reaching = openReach({ ...ground, ...self, acquaintance }, scope);
+  const knowing = openKnowing({ ...ground, ...self, ...reaching }, scope);
+  acquaintance.isKnown = (id) => knowing.table.relationOf(id) !== undefined || knowing.grants.of(id) !== undefined;
+  return { ...ground, ...self, ...reaching, ...knowing, ...openMeasuring({ ...ground, ...reaching, ...knowing }) };
+}
+
+function describeSelf({ clock, log, home, identity, boot, database, name, config }: Ground): Self {
+  const specs = new SpecSheet({
+    clock,
+    log: log.with({ room: "measure" }),
+    run: toolRunner(),
+    findOther: findSystemGpus,
+    home: home.path,
+    sysfs: home.platform === "linux" ? "/sys/class/drm" : undefined,
+  });
+  const own = new OwnRecord(
+    { key: identity.key, boot, database, clock },
+    {
+      id: identity.id,
+      name,
+      addresses: [],
+      port: 0,
+      udpPort: 0,
+      nat: "unknown",
+      via: [],
+      labels: [...(config.labels ?? [])],
+      resources: specs.toResources(),
+      version: VERSION,
+      info: config.info ?? "",
+      lends: false,
+    },
+  );
+  return { specs, own, twins: new Twins({ boot, outdo: (seq) => own.outdo(seq), log }) };
+}
+
+function openReach(
+  { identity, clock, log, allowed, config, addresses, own, acquaintance }: Ground & Self & { readonly acquaintance: Acquaintance },
+  scope: Scope,
+): Reaching {
+  const isTrusted = (address: string) => isNearby(address, allowed);
+  const isKnown = (id: NodeId) => acquaintance.isKnown(id);
+  const answering = scope.own(new Answering(clock, { isKnown }));
+  const carrier = new TcpCarrier({ identity, clock, isTrusted });
+  const network = scope.own(
+    new Network({ id: identity.id, carrier, answering, clock, log: log.with({ room: "network" }), isTrusted, isKnown }),
+  );
+  const tell = () => own.update({ lends: lending.on, port: whereabouts.port, addresses: [...whereabouts.told] });
+  const lending = scope.own(
+    new Lending(
+      { listen: (options, signal) => network.listen(options, signal), changed: () => tell(), log },
+      { port: config.port, hosts: config.listen },
+    ),
+  );
+  const whereabouts = new Whereabouts(lending, addresses);
+  const subscription = addresses.changes.on(() => tell());
+  scope.defer(() => subscription[Symbol.dispose]());
+  return { answering, network, lending, whereabouts };
+}
+
+function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
+  const { identity, clock, random, log, allowed, database, home, own, network, lending, whereabouts } = deps;
+  const { id } = identity;
+  const store = new AccessStore(database);
+  const access = log.with({ room: "access" });
+  const grants: Grants = new Grants({ store, nameOf: (node) => table.nameOf(node), clock, log: access });
+  const table = scope.own(
+    IpTable.open({
+      id,
+      // Who does not listen is in nobody's table.
+      self: () => (lending.on ? own.latest : undefined),
+      reach: network,
+      identify: (endpoint, signal) => network.identify(endpoint, signal),
+      ping: async (link, signal) => {
+        const { medianMs, jitterMs } = await measureRoundTrip(link, { clock }, signal);
+        return { rttMs: medianMs, jitterMs };
+      },
+      grantOf: (node) => shownGrant(grants.of(node)),
+      allowed,
+      database,
+      filePath: home.ipTable,
+      clock,
+      random,
+      log: log.with({ room: "table" }),
+    }),
+  );
+  const invites = new Invites({
+    id,
+    whereabouts: () => ({ endpoints: whereabouts.inInvite, via: own.latest.record.via }),
+    store,
+    grants,
+    clock,
+    random,
+    log: access,
+  });
+  return { table, grants, invites };
+}
+
+function openMeasuring({ clock, random, log, network, table }: Ground & Reaching & Knowing): Measuring {
+  const note = table.note.bind(table);
+  // Only links that are there anyway are measured in the background.
+  const linked = () =>
+    network.links.map(({ peer: id }) => ({ id, joined: table.relationOf(id) !== undefined, speedAt: table.nodes.get(id)?.measures?.speedAt }));
+  const speedTests = new SpeedTests({ clock, note: (id, { at, ...speed }) => note(id, { ...speed, speedAt: at }) });
+  const rounds = new MeasureRounds({
+    nodes: linked,
+    existing: (id) => network.existing(id),
+    note: (id, { medianMs, jitterMs }) => note(id, { rttMs: medianMs, jitterMs }),
+    speedTests,
+    clock,
+    random,
+    log: log.with({ room: "measure" }),
+  });
+  return { speedTests, rounds };
+}
+
+function shownGrant(grant: Grant | undefined): { readonly expires?: string } | undefined {
+  if (grant === undefined) return undefined;
+  return grant.until === undefined ? {} : { expires: new Date(grant.until).toISOString() };
+}

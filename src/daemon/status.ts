@@ -1,0 +1,50 @@
+/** What `p2prc status` shows. */
+
+import { formatEndpoint, VERSION } from "../core/index.ts";
+import type { Status } from "./contract.ts";
+import type { Parts } from "./parts.ts";
+
+export function statusOf(parts: Parts): Status {
+  const { identity, name, pid, startedAt, home, lending, whereabouts, logFile, boot } = parts;
+  return {
+    id: identity.id,
+    name,
+    version: VERSION,
+    pid,
+    startedAt,
+    home: home.path,
+    lends: lending.on,
+    listening: [...whereabouts.listening],
+    addresses: whereabouts.near.map(formatEndpoint),
+    links: linksOf(parts),
+    nodes: countsOf(parts),
+    warnings: warningsOf(parts),
+    logFile: logFile.path,
+    boot,
+  };
+}
+
+function linksOf({ network, answering, table }: Parts): Status["links"] {
+  const asking = network.links.map(({ peer, path }) => {
+    const { rttMs } = table.nodes.get(peer)?.measures ?? {};
+    return { id: peer, name: table.nameOf(peer), path: path.kind, asks: true, ...(rttMs === undefined ? {} : { rttMs }) };
+  });
+  const answered = answering.callers.flatMap(({ caller, path }) =>
+    caller.kind === "node" ? [{ id: caller.id, name: table.nameOf(caller.id), path: path.kind, asks: false }] : [],
+  );
+  return [...asking, ...answered];
+}
+
+/** Rows of the table by what is known of them. */
+export function countsOf({ table }: Pick<Parts, "table">): Status["nodes"] {
+  const { joined, verified, heard, suspect } = table.counts;
+  return { joined, verified, heard, suspect };
+}
+
+function warningsOf({ twins, warnings, home, logFile, lending, whereabouts }: Parts): string[] {
+  const all = [...warnings, ...twins.warnings];
+  if (home.uid === 0) all.push("the daemon runs as root; an ordinary user is enough");
+  if (logFile.lost > 0) all.push(`${logFile.lost} lines of the log could not be written: is the disk full?`);
+  if (lending.on && whereabouts.near.length === 0) all.push("this machine has no address that others could reach");
+  return all;
+}

@@ -1,0 +1,47 @@
+/** Where this node can be reached: what its record says, and what an invite may say beside it. */
+
+import { type Endpoint, formatEndpoint } from "../core/index.ts";
+import type { Lending } from "./lending.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
+
+/** An invite must fit a small QR code: a public address of each family, and the LAN's. */
+const MAX_IN_INVITE = 4;
+
+export class Whereabouts {
+  readonly #lending: Lending;
+  readonly #addresses: OwnAddresses;
+
+  constructor(lending: Lending, addresses: OwnAddresses) {
+    this.#lending = lending;
+    this.#addresses = addresses;
+  }
+
+  /** 0 while it does not listen. */
+  get port(): number {
+    return this.#lending.endpoints[0]?.port ?? 0;
+  }
+
+  /** For the record. */
+  get told(): readonly string[] {
+    return this.#lending.on ? this.#addresses.told(this.#hosts) : [];
+  }
+
+  /** For the LAN, invites and the person, best first. */
+  get near(): readonly Endpoint[] {
+    if (!this.#lending.on) return [];
+    const hosts = new Set([...this.told, ...this.#addresses.near(this.#hosts)]);
+    return Array.from(hosts, (host) => ({ host, port: this.port }));
+  }
+
+  get inInvite(): readonly Endpoint[] {
+    return this.near.slice(0, MAX_IN_INVITE);
+  }
+
+  get listening(): readonly string[] {
+    return this.#lending.endpoints.map(formatEndpoint);
+  }
+
+  get #hosts(): readonly string[] {
+    return this.#lending.endpoints.map(({ host }) => host);
+  }
+}
