@@ -43,6 +43,8 @@ export interface Io {
   open(options: OpenOptions): Promise<Client>;
   /** Whether a daemon answers on this home. */
   isRunning(home: string): Promise<boolean>;
+  /** Ends the daemon of a home, and waits until it is gone. Content when there is none. */
+  stop(home: string): Promise<{ readonly name: string; readonly pid: number } | undefined>;
   /**
    * Is the daemon of a home, in this process, until Ctrl-C. `onReady` is called once it answers.
    * @throws {Failure} why it could not start: home-in-use, port-in-use, bad-config, …

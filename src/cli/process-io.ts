@@ -42,7 +42,12 @@ export function processIo(process: NodeJS.Process, place: { readonly home: strin
     ask: (question) => askPerson(process, question, signal),
     open: async (options) => (await import("./open.ts")).openForCommand(options, io),
     isRunning: async (home) => (await import("./open.ts")).isRunning(home, io),
-    runDaemon: async (options, onReady) => (await import("./run-daemon.ts")).runDaemonHere(options, onReady, signal),
+    stop: async (home) => (await import("../client/index.ts")).stopDaemon({ home, clock: systemClock }, signal),
+    runDaemon: async (options, onReady) => {
+      const { env: environment, platform, pid } = process;
+      const here = { environment, platform, pid, uid: process.getuid?.() };
+      await (await import("./run-daemon.ts")).runDaemonHere({ ...options, here }, onReady, signal);
+    },
   };
   return { io, screen };
 }

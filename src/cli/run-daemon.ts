@@ -1,18 +1,20 @@
-/** The daemon in the foreground: a child that ends with this process, one way or the other. */
+/** The daemon in the foreground: this process is the daemon, until Ctrl-C or `p2prc stop`. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { ownDaemon } from "../client/index.ts";
 import type { OpenOptions } from "./io.ts";
 
+export interface Here {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly platform: NodeJS.Platform;
+  readonly uid: number | undefined;
+  readonly pid: number;
+}
+
+/** All that a daemon consists of is loaded here and by no other command. */
 export async function runDaemonHere(
-  { home, flags = [] }: Pick<OpenOptions, "home" | "flags">,
+  { home, flags = [], here }: Pick<OpenOptions, "home" | "flags"> & { readonly here: Here },
   onReady: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { command, args } = ownDaemon();
-  const child = spawn(command, [...args, "--home", home, ...flags], { stdio: "inherit" });
-  signal.addEventListener("abort", () => child.kill("SIGTERM"));
-  await onReady();
-  await once(child, "exit");
+  const { runDaemon } = await import("../daemon/index.ts");
+  await runDaemon({ ...here, home, flags, onReady: async () => void (await onReady()) }, signal);
 }

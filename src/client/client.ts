@@ -3,7 +3,7 @@
  * nothing of them is loaded here.
  */
 
-import type { LendReply, Status, Why } from "../daemon/contract.ts";
+import type { LendReply, Status, Why } from "../daemon/index.ts";
 import type { PingProgress, PingResult, Specs, SpeedProgress, SpeedResult } from "../measure/index.ts";
 import type { IdentifyReply, NodeRow, NodesReply, RemoveReply, UpdateProgress, UpdateResult } from "../table/index.ts";
 import { type AccessCalls, accessCalls } from "./access-calls.ts";

@@ -9,7 +9,6 @@ export {
   type OpenClientOptions,
   openDaemon,
   type Opened,
-  ownDaemon,
   stopDaemon,
 } from "./open-client.ts";
 export type { DaemonProgram } from "./start-daemon.ts";

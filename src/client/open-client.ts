@@ -8,7 +8,7 @@ import { env, execPath, getuid, platform } from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Clock, systemClock, within } from "../base/index.ts";
 import { Failure, homePath } from "../core/light.ts";
-import type { Status } from "../daemon/contract.ts";
+import type { Status } from "../daemon/index.ts";
 import { type Client, clientOver } from "./client.ts";
 import { findSocket, type LocalUser } from "./local-socket.ts";
 import { type DaemonProgram, startDaemon } from "./start-daemon.ts";
@@ -146,7 +146,7 @@ function notRunning(): Failure {
 }
 
 /** `main.ts` in the source folder, `main.js` in the package. */
-export function ownDaemon(): DaemonProgram {
+function ownDaemon(): DaemonProgram {
   const here = import.meta.url;
   const main = new URL(`../daemon/main.${here.endsWith(".ts") ? "ts" : "js"}`, here);
   return { command: execPath, args: [fileURLToPath(main)] };

@@ -9,6 +9,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
+import { env } from "node:process";
 import { type Clock, Scope } from "../base/index.ts";
 import { cleanText, Failure, type FailureCode, isFailureCode } from "../core/light.ts";
 
@@ -50,6 +51,7 @@ export async function startDaemon(
   const child = spawn(deps.program.command, [...deps.program.args, "--home", home, ...flags], {
     detached: true,
     stdio: ["ignore", "ignore", stderr.file.fd],
+    env: { ...env, NODE_COMPILE_CACHE: join(home, "cache") }, // halves the time to start
     windowsHide: true,
   });
   const ended = whenEnded(child);

@@ -47,6 +47,7 @@ export class CliLab {
   readonly opened: OpenOptions[] = [];
   /** Those that became this process. */
   readonly daemons: Pick<OpenOptions, "home" | "flags">[] = [];
+  readonly stopped: string[] = [];
   readonly ran: string[] = [];
   readonly questions: string[] = [];
   /** Ctrl-C. */
@@ -83,6 +84,10 @@ export class CliLab {
         return clientOver(this.#transport());
       },
       isRunning: async () => this.#options.running !== false,
+      stop: async (home) => {
+        this.stopped.push(home);
+        return this.#options.running === false ? undefined : { name: "attic", pid: 4711 };
+      },
       runDaemon: async (options, onReady) => {
         this.daemons.push(options);
         await onReady();

@@ -128,7 +128,17 @@ describe("p2prc serve", () => {
     assert.deepEqual(lab.daemons, []);
   });
 
-  test("does not pretend that a running daemon takes other settings", async () => {
+  test("starts a daemon anew that has other settings and lends nothing", async () => {
+    const idle = { ...routes, "GET /v1/status": { value: { ...status, lends: false } } };
+    const lab = new CliLab({ routes: idle });
+    assert.equal((await lab.p2prc("-s", "--port", "9000")).exit, 0);
+    assert.deepEqual([lab.stopped.length, lab.daemons[0]?.flags], [1, ["--port", "9000"]]);
+    const detached = new CliLab({ routes: idle });
+    await detached.p2prc("serve", "--detach", "--port", "9000");
+    assert.deepEqual(detached.opened[1], { home: "/home/ada/.p2prc", flags: ["--port", "9000"], daemon: "restart" });
+  });
+
+  test("does not pretend that a daemon that lends takes other settings", async () => {
     const { exit, err } = await new CliLab({ routes }).p2prc("-s", "--port", "9000");
     assert.equal(exit, 8);
     assert.match(err.join("\n"), /--port 9000[\s\S]*p2prc stop/);
@@ -150,6 +160,14 @@ test("p2prc lend turns lending on and off, and tells", async () => {
     lab.asked.map(({ route }) => route),
     ["POST /v1/lend", "POST /v1/lend", "GET /v1/status"],
   );
+});
+
+test("p2prc stop ends the daemon, and is content when there is none", async () => {
+  const lab = new CliLab();
+  assert.deepEqual((await lab.p2prc("stop", "--home", "/x")).out, ["the daemon of attic has ended"]);
+  assert.deepEqual(lab.stopped, ["/x"]);
+  assert.deepEqual((await new CliLab({ running: false }).p2prc("stop")).out, ["no daemon runs for this home"]);
+  assert.deepEqual((await new CliLab({ running: false }).p2prc("stop", "--json")).out, ['{"stopped":false}']);
 });
 
 describe("p2prc logs", () => {

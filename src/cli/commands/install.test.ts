@@ -129,7 +129,7 @@ describe("p2prc uninstall", () => {
 
   test("leaves lingering on where it was on before", async () => {
     await using user = await User.make({
-      run: (command, args) => (args[0] === "show-user" ? { ...fine, stdout: "yes\n" } : fine),
+      run: (_command, args) => (args[0] === "show-user" ? { ...fine, stdout: "yes\n" } : fine),
     });
     await user.p2prc("install", "--yes");
     await user.p2prc("uninstall", "--yes");

@@ -3,7 +3,7 @@
 import { within } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
 import { Failure, shortNodeId } from "../../core/light.ts";
-import type { Status } from "../../daemon/contract.ts";
+import type { Status } from "../../daemon/index.ts";
 import { command } from "../command.ts";
 import { type Io, printJson } from "../io.ts";
 import { wholeNumber } from "../options.ts";
@@ -36,7 +36,7 @@ export const serve = command<Flags>({
     { flags: "--detach", summary: "return when it lends, and go on in the background" },
   ],
   about:
-    "Stays in the foreground until Ctrl-C. Where a daemon runs already, turns lending on in it, and off at the end. It lends to my own nodes and those I invited; everybody else may only ask for the table.",
+    "Stays in the foreground until Ctrl-C. Where a daemon runs already, turns lending on in it, and off at the end; with settings, starts it anew. It lends to my own nodes and those I invited; everybody else may only ask for the table.",
   examples: [
     { command: "p2prc -s", about: "lend, until Ctrl-C" },
     { command: "p2prc -s --name attic --port 8090", about: "under this name, on this port" },
@@ -56,15 +56,18 @@ export const serve = command<Flags>({
 
   async run({ flags, home, json }, io) {
     const words = daemonWords(flags);
+    const detach = flags.detach === true;
     const running = await io.isRunning(home);
-    if (flags.detach !== true && !running) {
+    const anew = running && words.length > 0;
+    if (anew) await refuseWhileLending({ home, words }, io);
+    if (!detach && (!running || anew)) {
+      if (anew) await io.stop(home);
       await io.runDaemon({ home, flags: words }, () => lendAndTell({ home, json }, io));
       return 0; // Ctrl-C is how it ends
     }
-    if (running && words.length > 0) refuseOthers(words);
-    await using client = await io.open({ home, flags: words });
+    await using client = await io.open({ home, flags: words, daemon: anew ? "restart" : "start" });
     const { pid } = await lendAndTell({ home, json }, io);
-    if (flags.detach === true) return 0;
+    if (detach) return 0;
     if (!json) io.err(`in the daemon that runs already (process ${pid}): Ctrl-C ends lending, not the daemon`, "dim");
     await untilInterrupted(client, io);
     await stopLending(client, io);
@@ -82,11 +85,16 @@ function daemonWords({ name, port, listen = [], allowNetwork = [] }: Flags): rea
   ];
 }
 
-/** @throws {Failure} conflict */
-function refuseOthers(words: readonly string[]): never {
+/** A daemon that lends nothing is started anew with other settings; one that lends may be in use. @throws {Failure} conflict */
+async function refuseWhileLending(
+  { home, words }: { readonly home: string; readonly words: readonly string[] },
+  io: Io,
+) {
+  await using client = await io.open({ home, daemon: "never" });
+  if (!(await client.status(io.signal)).lends) return;
   throw new Failure(
     "conflict",
-    `a daemon runs already, and takes no other settings (${words.join(" ")}) while it does`,
+    `a daemon lends already, and takes no other settings (${words.join(" ")}) while it does`,
     {
       hint: "end it with `p2prc stop`, then start again; or leave the settings out",
     },

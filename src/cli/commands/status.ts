@@ -1,7 +1,7 @@
 /** p2prc status: how is this node? */
 
 import { cleanText, shortNodeId } from "../../core/light.ts";
-import type { Status } from "../../daemon/contract.ts";
+import type { Status } from "../../daemon/index.ts";
 import { formatColumns, formatFields } from "../columns.ts";
 import { command } from "../command.ts";
 import { formatAge, formatRtt } from "../format.ts";

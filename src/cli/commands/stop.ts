@@ -9,9 +9,8 @@ export const stop = command({
   json: { stopped: "whether there was one", pid: "the process that ended" },
 
   async run({ home, json }, io) {
-    const { stopDaemon } = await import("../../client/index.ts");
     io.progress("waiting for the daemon to end");
-    const ended = await stopDaemon({ home, clock: io.clock }, io.signal);
+    const ended = await io.stop(home);
     if (json) printJson(io, ended === undefined ? { stopped: false } : { stopped: true, pid: ended.pid });
     else io.out(ended === undefined ? "no daemon runs for this home" : `the daemon of ${ended.name} has ended`);
   },

@@ -34,10 +34,9 @@ export const uninstall = command<Flags>({
   async run({ flags, home, json }, io) {
     const journal = await readJournal(home);
     await agree({ journal, home, flags }, io);
-    const { stopDaemon } = await import("../../client/index.ts");
     await stopServices(journal, io);
     io.progress("waiting for the daemon to end");
-    await stopDaemon({ home, clock: io.clock }, io.signal);
+    await io.stop(home);
     for (const step of journal.steps.toReversed()) if (step.kind !== "service") await undoStep(step);
     for (const step of services(journal)) await forgetService(step, io.machine);
     await removeFolders(journal.folders);
