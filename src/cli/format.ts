@@ -50,3 +50,8 @@ export function formatAge(sinceMs: number): string {
 export function plural(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
+
+/** How long something took: `34 ms`, `1.2 s`. */
+export function formatTook(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

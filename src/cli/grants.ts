@@ -60,6 +60,7 @@ export function formatTime(ms: number): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
+/** To follow the word "until". */
 export function formatUntil(until: number | undefined): string {
-  return until === undefined ? "revoked" : formatTime(until);
+  return until === undefined ? "it is revoked" : formatTime(until);
 }

@@ -51,7 +51,7 @@ export async function startDaemon(
   const child = spawn(deps.program.command, [...deps.program.args, "--home", home, ...flags], {
     detached: true,
     stdio: ["ignore", "ignore", stderr.file.fd],
-    env: { ...env, NODE_COMPILE_CACHE: join(home, "cache") }, // halves the time to start
+    env: { NODE_COMPILE_CACHE: join(home, "cache"), ...env }, // halves the time to start
     windowsHide: true,
   });
   const ended = whenEnded(child);

@@ -18,7 +18,7 @@ export const demo = command({
     if (json) printJson(io, { steps, tookMs });
     else
       io.out(
-        `\nThat was all, in ${(tookMs / 1000).toFixed(0)} s. The three nodes have ended, and nothing of them is left.`,
+        `That was all, in ${(tookMs / 1000).toFixed(0)} s. The three nodes have ended, and nothing of them is left.`,
         "good",
       );
   },

@@ -1,9 +1,10 @@
 /** p2prc grants: who may use this machine? */
 
+import type { GrantRow } from "../../access/index.ts";
 import { shortNodeId } from "../../core/light.ts";
 import { formatColumns } from "../columns.ts";
 import { command } from "../command.ts";
-import { formatGrant, formatUntil, grantFields } from "../grants.ts";
+import { formatGrant, formatTime, grantFields } from "../grants.ts";
 import { printJson } from "../io.ts";
 
 export const grants = command({
@@ -32,10 +33,15 @@ export const grants = command({
       reply.grants.map(({ name, id, grant, ended }) => [
         name,
         shortNodeId(id),
-        ended ? "ended" : formatUntil(grant.until),
+        formatEnd({ ended, grant }),
         formatGrant(grant),
       ]),
     );
     for (const [index, line] of lines.entries()) io.out(line, index === 0 ? "bold" : undefined);
   },
 });
+
+function formatEnd({ ended, grant: { until } }: Pick<GrantRow, "ended" | "grant">): string {
+  if (ended) return "ended";
+  return until === undefined ? "no end" : formatTime(until);
+}

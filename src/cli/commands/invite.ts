@@ -52,8 +52,9 @@ export const invite = command<Flags>({
     if (flags.qr !== false && io.interactive) io.err(await qrCode(link));
     io.out(link);
     io.err(`whoever redeems it gets: ${formatGrant(row.grant)}`);
+    const times = row.uses === 1 ? "once" : `${row.uses} times`;
     io.err(
-      `good until ${formatTime(row.expiresAt)}, ${row.uses === 1 ? "once" : `${row.uses} times`}. On the other machine:  p2prc join '${link}'`,
+      `good until ${formatTime(row.expiresAt)}, ${times}: on the other machine, type \`p2prc join\` and the link in quotes`,
     );
     await warnWhenNotLending(client.status(io.signal), io);
   },

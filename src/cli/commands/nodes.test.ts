@@ -26,7 +26,7 @@ describe("p2prc update", () => {
   test("tells what came of the walk, then lists everybody", async () => {
     const { out, err } = await new CliLab({ routes }).p2prc("update");
     assert.deepEqual(err, [
-      "11 nodes of 14 answered in 0.8 s, over 3 hops; 9 new",
+      "11 nodes of 14 answered in 812 ms, over 3 hops; 9 new",
       "still trying: silent[1m",
       "2 nodes further away: `p2prc update --hops 4`",
     ]);

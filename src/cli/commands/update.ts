@@ -3,7 +3,7 @@
 import type { UpdateProgress, UpdateResult } from "../../table/index.ts";
 import { cleanText } from "../../core/light.ts";
 import { command } from "../command.ts";
-import { plural } from "../format.ts";
+import { formatTook, plural } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 import { lastOf } from "../steps.ts";
@@ -61,12 +61,13 @@ function progressLine({ hop, asked, answered, waiting, found }: UpdateProgress):
 }
 
 function tell({ asked, answered, found, hops, tookMs, trying, beyond }: UpdateResult, io: Io): void {
-  const took = `${(tookMs / 1000).toFixed(1)} s`;
   if (asked === 0) {
     io.err("there is nobody to ask yet: accept an invite with `p2prc join`, or add a node with `p2prc add`");
     return;
   }
-  io.err(`${plural(answered, "node")} of ${asked} answered in ${took}, over ${plural(hops, "hop")}; ${found} new`);
+  io.err(
+    `${plural(answered, "node")} of ${asked} answered in ${formatTook(tookMs)}, over ${plural(hops, "hop")}; ${found} new`,
+  );
   if (trying.length > 0) {
     const names = trying
       .slice(0, 5)

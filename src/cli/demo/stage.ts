@@ -4,10 +4,13 @@
  * daemon that was started and removes every folder, however the play went.
  */
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { within } from "../../base/index.ts";
 import { stopDaemon } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
@@ -26,6 +29,12 @@ export interface Played extends Scene {
   readonly out: string;
 }
 
+interface Spoken {
+  readonly exit: number;
+  /** What it said on stdout. */
+  readonly out: string;
+}
+
 /** Long enough for a test of speed on a slow machine. */
 const SCENE_MS = 60_000;
 
@@ -33,6 +42,7 @@ export class Stage implements AsyncDisposable {
   readonly #io: Io;
   readonly #folder: string;
   readonly #machines: readonly string[];
+  readonly #warnings = new Set<string>();
   readonly played: Played[] = [];
 
   static async open(machines: readonly string[], io: Io): Promise<Stage> {
@@ -53,35 +63,41 @@ export class Stage implements AsyncDisposable {
   async play(scene: Scene): Promise<string> {
     const typed = ["p2prc", ...(scene.shown ?? scene.words)].map(forShell).join(" ");
     this.#io.out(`${scene.on}$ ${typed}`, "bold");
-    const { exit, out } = await this.run(scene, (text) => this.#io.out(text.replace(/\n$/, "")));
+    const { exit, out } = await this.run(scene, (line) => this.#show(line));
+    this.#io.out("");
     this.played.push({ ...scene, exit, out });
-    if (exit !== 0)
-      throw new Failure("daemon-failed", `\`${typed}\` on ${scene.on} ended with exit code ${exit}`, {
-        hint: "what it said stands above",
-      });
-    return out;
+    if (exit === 0) return out;
+    throw new Failure("daemon-failed", `\`${typed}\` on ${scene.on} ended with exit code ${exit}`, {
+      hint: "what it said stands above",
+    });
   }
 
   /** The same behind the scenes. */
-  async run(
-    { on, words }: Scene,
-    show: (text: string) => void = () => undefined,
-  ): Promise<{ readonly exit: number; readonly out: string }> {
+  async run({ on, words }: Scene, show: (line: string) => void = () => undefined): Promise<Spoken> {
     const { machine, signal, clock } = this.#io;
     const late = () => new Failure("timed-out", `\`p2prc ${words.join(" ")}\` takes too long`);
-    return await within(
-      { clock, timeoutMs: SCENE_MS, late },
-      (waiting) => {
-        const { P2PRC_HOME: _, ...environment } = machine.environment;
-        const child = spawn(machine.node, [machine.bin, ...words], {
-          env: { ...environment, P2PRC_HOME: this.homeOf(on), NO_COLOR: "1" },
-          stdio: ["ignore", "pipe", "pipe"],
-          signal: waiting,
-        });
-        return watch(child, show);
-      },
-      signal,
-    );
+    const speak = (waiting: AbortSignal) => {
+      const env = {
+        ...withoutOwn(machine.environment),
+        P2PRC_HOME: this.homeOf(on),
+        NO_COLOR: "1",
+        NODE_COMPILE_CACHE: join(this.#folder, "cache"),
+      };
+      const child = spawn(machine.node, [machine.bin, ...words], {
+        env,
+        stdio: ["ignore", "pipe", "pipe"],
+        signal: waiting,
+      });
+      return listen(child, show);
+    };
+    return await within({ clock, timeoutMs: SCENE_MS, late }, speak, signal);
+  }
+
+  /** All three say the same of this machine: once is enough. */
+  #show(line: string): void {
+    if (line.startsWith("warning: ") && this.#warnings.has(line)) return;
+    if (line.startsWith("warning: ")) this.#warnings.add(line);
+    this.#io.out(line);
   }
 
   /** Ctrl-C may have been pressed already, so this has a signal of its own; `stopDaemon` has its bounds. */
@@ -95,17 +111,26 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-function watch(child: ReturnType<typeof spawn>, show: (text: string) => void): Promise<{ exit: number; out: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ exit: number; out: string }>();
-  let out = "";
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-    show(text);
-  });
-  child.stderr?.setEncoding("utf8").on("data", show);
-  child.once("error", reject);
-  child.once("close", (code) => resolve({ exit: code ?? 1, out }));
-  return promise;
+async function listen(child: ChildProcess, show: (line: string) => void): Promise<Spoken> {
+  const ended = once(child, "close");
+  const [out] = await Promise.all([linesOf(child.stdout, show), linesOf(child.stderr, show), ended]);
+  const [code] = await ended;
+  return { exit: typeof code === "number" ? code : 1, out: out.join("\n") };
+}
+
+async function linesOf(stream: Readable | null, show: (line: string) => void): Promise<string[]> {
+  const lines: string[] = [];
+  if (stream === null) return lines;
+  for await (const line of createInterface({ input: stream })) {
+    lines.push(line);
+    show(line);
+  }
+  return lines;
+}
+
+/** What this person chose for their own node is not for those of the play. */
+function withoutOwn(environment: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("P2PRC_")));
 }
 
 /** As a person would type it. */

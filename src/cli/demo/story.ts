@@ -30,9 +30,12 @@ export async function story(stage: Stage, io: Io): Promise<void> {
   );
   await befriend(stage, "barn", "attic");
   await befriend(stage, "cellar", "barn");
-  await stage.play({ on: "attic", words: ["ls"] });
+  await stage.play({ on: "barn", words: ["update"] });
 
-  say("3. A walk through the network", "attic asks whom it knows for whom they know: hop by hop, and so finds cellar.");
+  say(
+    "3. A walk through the network",
+    "attic knows barn alone. It asks barn whom it knows, then asks those: hop by hop, and so finds cellar.",
+  );
   await stage.play({ on: "attic", words: ["--us", "--hops", "2"] });
   const cellar = await find(stage, "cellar");
 
@@ -90,7 +93,7 @@ async function find(stage: Stage, name: Machine): Promise<{ readonly id: string;
 
 function narrator(io: Io): (title: string, words?: string) => void {
   return (title, words) => {
-    io.out(`\n${title}`, "good");
+    io.out(title, "good");
     if (words !== undefined) io.out(words, "dim");
     io.out("");
   };
