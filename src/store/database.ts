@@ -89,6 +89,19 @@ export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
 }
 
 /**
+ * Like inTransaction, and it holds after a power cut too: for what must never come back, such as a right that was taken away.
+ * Ordinary ones may lose the last moments before a power cut, never before a `kill -9`.
+ */
+export function durably<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("PRAGMA synchronous = FULL");
+  try {
+    return inTransaction(database, work);
+  } finally {
+    database.exec("PRAGMA synchronous = NORMAL");
+  }
+}
+
+/**
  * SQLite makes files as the umask says; one that exists keeps its mode, and its companions (-wal, -shm) take it over.
  * One that exists is not even opened: closing it would drop this process's own locks on it (POSIX, fcntl).
  */

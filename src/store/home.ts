@@ -43,22 +43,21 @@ export async function openHome(path: string, deps: HomeDeps): Promise<Home> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
     await refuseShared(root, deps);
-    const run = join(root, "run");
-    await mkdir(run, { recursive: true, mode: 0o700 });
-    return layout(root, run, await socketPath(root, deps), deps);
+    await mkdir(join(root, "run"), { recursive: true, mode: 0o700 });
+    return layout(root, await socketPath(root, deps), deps);
   } catch (error) {
     if (error instanceof Failure) throw error;
     throw diskFailure(error, root) ?? unusable(root, error);
   }
 }
 
-function layout(path: string, run: string, socket: string, { platform, uid }: HomeDeps): Home {
+function layout(path: string, socket: string, { platform, uid }: HomeDeps): Home {
   return Object.freeze({
     path,
     platform,
     uid,
-    run,
     socket,
+    run: join(path, "run"),
     key: join(path, "key"),
     state: join(path, "state.sqlite"),
     ipTable: join(path, "ip_table.json"),

@@ -1,5 +1,5 @@
 /** store: what a node keeps on disk, and that it is still readable after `kill -9` and a full disk. */
-export { type DatabaseOptions, inTransaction, migrate, openDatabase } from "./database.ts";
+export { type DatabaseOptions, durably, inTransaction, migrate, openDatabase } from "./database.ts";
 export { diskFailure } from "./disk-full.ts";
 export { type Home, openHome } from "./home.ts";
 export { openSeed, openToken } from "./key.ts";

@@ -25,7 +25,7 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   options: WriteOptions = {},
 ): Promise<void> {
-  await throughTemporary(path, data, options, (temporary) => rename(temporary, path));
+  await throughTemporary({ path, data, ...options }, (temporary) => rename(temporary, path));
 }
 
 /**
@@ -39,7 +39,7 @@ export async function createOnce(
   options: WriteOptions = {},
 ): Promise<boolean> {
   let made = true;
-  await throughTemporary(path, data, options, async (temporary) => {
+  await throughTemporary({ path, data, ...options }, async (temporary) => {
     try {
       await link(temporary, path);
     } catch (error) {
@@ -58,10 +58,13 @@ export async function sweepTemporary(folder: string): Promise<void> {
   );
 }
 
+interface Write extends WriteOptions {
+  readonly path: string;
+  readonly data: string | Uint8Array;
+}
+
 async function throughTemporary(
-  path: string,
-  data: string | Uint8Array,
-  { mode = 0o600 }: WriteOptions,
+  { path, data, mode = 0o600 }: Write,
   publish: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);

@@ -1,0 +1,73 @@
+/**
+ * Accepts an invite: reaches the node that issued it, shows the secret, and makes it a friend here.
+ *
+ * The issuer may do nothing here for that, unless the person says that both machines are his own.
+ */
+
+import { type Clock, type Log, within } from "../base/index.ts";
+import {
+  cleanText,
+  defaultGrant,
+  type Endpoint,
+  Failure,
+  type NodeId,
+  parseInvite,
+  parseLocalName,
+} from "../core/index.ts";
+import type { Reach } from "../network/index.ts";
+import { askRedeem } from "./ask.ts";
+import type { JoinReply, JoinRequest } from "./contract.ts";
+import type { Grants } from "./grants.ts";
+
+/** A node that this one joins. */
+export interface Friend {
+  readonly id: NodeId;
+  readonly relation: "own" | "friend";
+  /** What it is to be called here; the table may add a number. */
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Takes the node into the table, and says what it is called there. @throws {Failure} conflict */
+export type Befriend = (friend: Friend) => { readonly name: string };
+
+export interface JoinDeps {
+  readonly id: NodeId;
+  /** What this node calls itself. */
+  readonly name: () => string;
+  readonly reach: Pick<Reach, "link">;
+  readonly befriend: Befriend;
+  readonly grants: Grants;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A question and its answer on a link that is up. */
+const ANSWER_MS = 15_000;
+
+/** @throws {Failure} bad-invite, bad-name, conflict, invite-refused, too-often, timed-out; what reaching a node throws */
+export async function join(deps: JoinDeps, request: JoinRequest, signal: AbortSignal): Promise<JoinReply> {
+  const { clock, reach, grants, befriend, log } = deps;
+  const wanted = request.name === undefined ? undefined : parseLocalName(request.name);
+  const { issuer, token, endpoints, via } = parseInvite(request.invite);
+  if (issuer === deps.id) {
+    throw new Failure("conflict", "this node issued that invite itself", { hint: "redeem it on the other machine" });
+  }
+  const link = await reach.link({ id: issuer, endpoints, via }, signal);
+  const reply = await within(
+    { clock, timeoutMs: ANSWER_MS, late },
+    (attempt) => askRedeem(link, { token, name: deps.name() }, attempt),
+    signal,
+  );
+  const relation = request.own === true ? "own" : "friend";
+  const { name } = befriend({ id: issuer, relation, name: wanted ?? cleanText(reply.name, 32), endpoints });
+  if (relation === "own") grants.give(issuer, { grant: { ...defaultGrant, kind: "own" }, name });
+  log.info("joined a node", { node: issuer, relation });
+  return { id: issuer, name, relation, grant: reply.grant };
+}
+
+function late(): Failure {
+  return new Failure("timed-out", "the node that issued the invite did not answer in time", {
+    hint: "try again: the same invite works for the same node",
+  });
+}
