@@ -110,7 +110,7 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
   const { id } = identity;
   const store = new AccessStore(database);
   const access = log.with({ room: "access" });
-  const grants: Grants = new Grants({ store, nameOf: (node) => table.nameOf(node), clock, log: access });
+  const grants: Grants = new Grants({ store, nameOf: (node) => (table.nodes.get(node) === undefined ? undefined : table.nameOf(node)), clock, log: access });
   const table = scope.own(
     IpTable.open({
       id,
