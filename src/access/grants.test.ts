@@ -60,7 +60,7 @@ describe("a grant", () => {
       message: /holds a grant here/,
       hint: /p2prc grants/,
     });
-    give(node, 4, {}, "guest-2");
+    give(node, 4, { name: "guest-2" });
     assert.throws(() => node.grants.revoke("guest-2"), { code: "ambiguous" });
   });
 
@@ -173,7 +173,11 @@ describe("the watch over grants", () => {
   });
 });
 
-function give(node: AccessNode, number: number, terms: Partial<Grant> = {}, name = `guest-${number}`): void {
+function give(
+  node: AccessNode,
+  number: number,
+  { name = `guest-${number}`, ...terms }: Partial<Grant> & { readonly name?: string } = {},
+): void {
   node.grants.give(fakeId(number), { grant: { ...defaultGrant, ...terms }, name });
 }
 

@@ -11,9 +11,8 @@ export {
   type RouteRow,
   type Rule,
 } from "./admission.ts";
-export { askRedeem } from "./ask.ts";
 export * from "./contract.ts";
 export { type GrantChange, Grants, type GrantsDeps } from "./grants.ts";
 export { Invites, type InvitesDeps } from "./invites.ts";
-export { type Befriend, type Friend, type JoinDeps } from "./join.ts";
+export type { Befriend, Friend, JoinDeps } from "./join.ts";
 export { type AccessDeps, serveAccess } from "./serve.ts";

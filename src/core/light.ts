@@ -10,6 +10,6 @@ export { isNodeId, type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText, isCleanText } from "./text.ts";
 export { VERSION } from "./version.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
-export { type GrantWords, parseCount, parseGrantWords, parseUntil } from "./grant-words.ts";
-export { formatSize, parseSize } from "./size.ts";
+export { type GrantWords, parseGrantWords } from "./grant-words.ts";
+export { formatSize } from "./size.ts";
 export { nearest } from "./nearest.ts";

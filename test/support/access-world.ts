@@ -73,11 +73,9 @@ export class AccessNode {
 
   /** Its routes, as `caller` meets them. */
   open(caller: Caller): Promise<MemoryApp> {
-    return MemoryApp.open(
-      caller,
-      this.grants.roleOf(caller),
-      async (app) => void (await app.register(serveAccess(this.deps))),
-    );
+    return MemoryApp.open(caller, this.grants.roleOf(caller), async (app) => {
+      await app.register(serveAccess(this.deps));
+    });
   }
 
   /** The same node after a restart of the daemon. */
