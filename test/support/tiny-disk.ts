@@ -31,7 +31,7 @@ export class TinyDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await run("umount", [this.path]);
+    await run("umount", ["--lazy", this.path]); // a test that failed may have left a file open
     await rmdir(this.path);
   }
 }
