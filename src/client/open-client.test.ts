@@ -173,6 +173,6 @@ class Home implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server?.closeAllConnections();
     this.#server?.close();
-    await rm(this.path, { recursive: true, force: true });
+    await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -8,9 +8,15 @@ import { mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { VERSION } from "../../src/core/light.ts";
 
 const { values } = parseArgs({
-  options: { home: { type: "string" }, name: { type: "string" }, fail: { type: "string" } },
+  options: {
+    home: { type: "string" },
+    name: { type: "string" },
+    fail: { type: "string" },
+    version: { type: "string" },
+  },
 });
 const home = values.home ?? ".";
 
@@ -27,7 +33,7 @@ const status = {
   name: values.name ?? "fake",
   pid: process.pid,
   boot: randomBytes(8).toString("hex"),
-  version: "0.1.0",
+  version: values.version ?? VERSION,
 };
 const server = createServer((request, reply) => {
   reply.end(request.url === "/v1/status" ? JSON.stringify(status) : "{}");

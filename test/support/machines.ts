@@ -38,12 +38,12 @@ export class Machines implements AsyncDisposable {
   }
 
   async run(machine: string, words: readonly string[]): Promise<Said> {
-    return await (await this.#start(machine, words)).ended;
+    return await (await this.start(machine, words)).ended;
   }
 
   /** Leaves it running. @returns it, to read what it says */
   async leaveRunning(machine: string, words: readonly string[]): Promise<Running> {
-    const running = await this.#start(machine, words);
+    const running = await this.start(machine, words);
     this.#running.set(machine, running);
     return running;
   }
@@ -57,7 +57,7 @@ export class Machines implements AsyncDisposable {
     return await running.ended;
   }
 
-  async #start(machine: string, words: readonly string[]): Promise<Running> {
+  async start(machine: string, words: readonly string[]): Promise<Running> {
     this.#names.add(machine);
     const userFolder = join(this.folder, machine);
     await mkdir(userFolder, { recursive: true });
@@ -74,6 +74,7 @@ export class Machines implements AsyncDisposable {
       PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
       HOME: userFolder,
       TZ: "UTC",
+      TMPDIR: this.folder,
       NODE_COMPILE_CACHE: join(this.folder, "cache"),
       P2PRC_HOME: join(userFolder, ".p2prc"),
       P2PRC_LISTEN: "127.0.0.1",

@@ -76,7 +76,7 @@ async function removeHome(home: string, io: Io): Promise<void> {
       hint: "remove it by hand, if you must",
     });
   }
-  await rm(home, { recursive: true, force: true });
+  await rm(home, { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function stopServices(journal: Journal, io: Io): Promise<void> {
