@@ -52,7 +52,7 @@ const KINDS: Readonly<Record<string, string>> = {
   speed: String.raw`[\d.]+ [kMG]?B/s`,
   amount: String.raw`[\d.]+ (?:B|[kMG]B|[KMGT]iB)`,
   id: "[ybndrfg8ejkmcpqxot1uwisza345h769]{52}",
-  short: String.raw`[a-z0-9]{4}…[a-z0-9]{4}`,
+  short: "[a-z0-9]{4}…[a-z0-9]{4}",
   link: String.raw`p2prc://[a-z0-9]{52}/[a-z0-9]+\?\S+`,
   invite: "[a-z0-9]{2,32}",
   port: String.raw`\d{4,5}`,

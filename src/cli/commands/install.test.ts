@@ -83,7 +83,7 @@ describe("p2prc install", () => {
 
   test("prints the commands for what it may not do itself", async () => {
     await using user = await User.make({
-      run: (command) => (/ctl$/.test(command) ? { ...fine, code: 1 } : fine),
+      run: (command) => (command.endsWith("ctl") ? { ...fine, code: 1 } : fine),
       environment: { USER: "ada" },
     });
     const { exit, out } = await user.p2prc("install", "--yes");
