@@ -56,7 +56,8 @@ const kinds: Readonly<Record<string, AddressKind>> = {
 
 describe("classifyAddress", () => {
   for (const [address, kind] of Object.entries(kinds)) {
-    test(`takes ${address === "" ? "nothing" : address} for ${kind}`, () => assert.equal(classifyAddress(address), kind));
+    test(`takes ${address === "" ? "nothing" : address} for ${kind}`, () =>
+      assert.equal(classifyAddress(address), kind));
   }
 
   test("has an answer for every text", () => {
@@ -81,12 +82,23 @@ describe("AllowedNetworks", () => {
   test("holds what is inside its networks and nothing else", () => {
     const allowed = AllowedNetworks.parse(["100.64.0.0/10", "fd12::/16", "192.0.2.7"]);
     assert.deepEqual(
-      ["100.127.255.255", "100.128.0.0", "fd12::9", "fd13::9", "192.0.2.7", "192.0.2.8", "x"].map((at) => allowed.includes(at)),
+      ["100.127.255.255", "100.128.0.0", "fd12::9", "fd13::9", "192.0.2.7", "192.0.2.8", "x"].map((at) =>
+        allowed.includes(at),
+      ),
       [true, false, true, false, true, false, false],
     );
   });
 
-  for (const text of ["", "10.0.0.0/33", "10.0.0.0/x", "10.0.0/8", "::/129", "10.0.0.0/8/8", "example.org", "10.0.0.0/-1"]) {
+  for (const text of [
+    "",
+    "10.0.0.0/33",
+    "10.0.0.0/x",
+    "10.0.0/8",
+    "::/129",
+    "10.0.0.0/8/8",
+    "example.org",
+    "10.0.0.0/-1",
+  ]) {
     test(`refuses "${text}"`, () => assert.throws(() => AllowedNetworks.parse([text]), { code: "bad-argument" }));
   }
 
@@ -103,12 +115,18 @@ describe("mayDialGossiped", () => {
   });
 
   test("lets no stranger name a web server, a mail server or a database", () => {
-    assert.deepEqual([80, 443, 25, 22, 0, -1, 3306, 6379, 65_536].filter((port) => may("8.8.8.8", port)), []);
+    assert.deepEqual(
+      [80, 443, 25, 22, 0, -1, 3306, 6379, 65_536].filter((port) => may("8.8.8.8", port)),
+      [],
+    );
   });
 
   test("lets nothing but public addresses be dialled", () => {
     const others = Object.keys(kinds).filter((address) => kinds[address] !== "public");
-    assert.deepEqual(others.filter((address) => may(address, 8088)), []);
+    assert.deepEqual(
+      others.filter((address) => may(address, 8088)),
+      [],
+    );
   });
 
   test("refuses a zone, which names an interface of this machine", () => {
@@ -123,7 +141,9 @@ describe("mayDialGossiped", () => {
 describe("isNearby", () => {
   test("knows this machine, the LAN and networks that a person named", () => {
     const allowed = AllowedNetworks.parse(["100.64.0.0/10"]);
-    const near = ["127.0.0.1", "192.168.0.4", "fe80::1%eth0", "100.64.0.9", "8.8.8.8", "100.1.1.1"].map((at) => isNearby(at, allowed));
+    const near = ["127.0.0.1", "192.168.0.4", "fe80::1%eth0", "100.64.0.9", "8.8.8.8", "100.1.1.1"].map((at) =>
+      isNearby(at, allowed),
+    );
     assert.deepEqual(near, [true, true, true, true, false, false]);
   });
 });
@@ -141,7 +161,9 @@ describe("netgroup", () => {
     fc.assert(
       fc.property(fc.ipV6(), fc.ipV6(), (a, b) => {
         const [one, two] = [netgroup(a), netgroup(b)];
-        return (one.host !== two.host || one.site === two.site) && (one.site !== two.site || one.provider === two.provider);
+        return (
+          (one.host !== two.host || one.site === two.site) && (one.site !== two.site || one.provider === two.provider)
+        );
       }),
     );
   });
@@ -154,6 +176,11 @@ describe("canonicalAddress", () => {
   });
 
   test("is the same again when it is asked again", () => {
-    fc.assert(fc.property(fc.ipV6(), (address) => canonicalAddress(canonicalAddress(address) ?? "") === canonicalAddress(address)));
+    fc.assert(
+      fc.property(
+        fc.ipV6(),
+        (address) => canonicalAddress(canonicalAddress(address) ?? "") === canonicalAddress(address),
+      ),
+    );
   });
 });

@@ -5,7 +5,13 @@ import { localNameFor, type Named, parseLocalName, resolveName, shownName } from
 import { type NodeId, nodeIdFromPublicKey } from "./node-id.ts";
 
 const id = (number: number): NodeId => nodeIdFromPublicKey(new Uint8Array(32).fill(number));
-const attic: Named = { id: id(1), joined: true, name: "attic", claimedName: "attic", hosts: ["192.0.2.7", "attic.example"] };
+const attic: Named = {
+  id: id(1),
+  joined: true,
+  name: "attic",
+  claimedName: "attic",
+  hosts: ["192.0.2.7", "attic.example"],
+};
 const cellar: Named = { id: id(2), joined: true, name: "cellar", claimedName: "attica", hosts: [] };
 const stranger: Named = { id: id(3), joined: false, claimedName: "barn", hosts: ["198.51.100.1"] };
 const all = [attic, cellar, stranger];
@@ -38,7 +44,10 @@ describe("resolveName", () => {
 
   test("lists both where two match", () => {
     const both = [attic, { ...cellar, name: "attached" }];
-    assert.throws(() => idOf("att", both), (error: Error) => /attic/.test(error.message) && /attached/.test(error.message));
+    assert.throws(
+      () => idOf("att", both),
+      (error: Error) => /attic/.test(error.message) && /attached/.test(error.message),
+    );
     assert.throws(() => idOf("att", both), { code: "ambiguous" });
   });
 
@@ -69,7 +78,8 @@ describe("localNameFor", () => {
   });
 
   for (const text of ["", "   ", "///", "10.0.0.1", id(9), id(9).slice(0, 20)]) {
-    test(`takes some of the id for "${text.slice(0, 20)}"`, () => assert.equal(localNameFor(text, id(1), new Set()), id(1).slice(0, 8)));
+    test(`takes some of the id for "${text.slice(0, 20)}"`, () =>
+      assert.equal(localNameFor(text, id(1), new Set()), id(1).slice(0, 8)));
   }
 
   test("is always a name that a person may give, and never a taken one", () => {

@@ -18,7 +18,22 @@ describe("parseEndpoint", () => {
     test(`reads "${text}"`, () => assert.deepEqual(parseEndpoint(text), { host, port }));
   }
 
-  for (const text of ["", ":80", "a:b", "a:0", "a:65536", "a:80:90", "[::1", "[x]:80", "1.2.3", "a b", "-a", "a..b", "http://a", "[::1]80"]) {
+  for (const text of [
+    "",
+    ":80",
+    "a:b",
+    "a:0",
+    "a:65536",
+    "a:80:90",
+    "[::1",
+    "[x]:80",
+    "1.2.3",
+    "a b",
+    "-a",
+    "a..b",
+    "http://a",
+    "[::1]80",
+  ]) {
     test(`refuses "${text}"`, () => assert.throws(() => parseEndpoint(text), { code: "bad-address" }));
   }
 

@@ -60,6 +60,14 @@ describe("rank", () => {
 
   test("orders equals by id, so that a list does not jump", () => {
     const same = rank(near);
-    assert.deepEqual([{ id: "b", rank: same }, { id: "a", rank: same }].sort(byRank).map(({ id }) => id), ["a", "b"]);
+    assert.deepEqual(
+      [
+        { id: "b", rank: same },
+        { id: "a", rank: same },
+      ]
+        .sort(byRank)
+        .map(({ id }) => id),
+      ["a", "b"],
+    );
   });
 });

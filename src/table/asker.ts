@@ -8,7 +8,8 @@ import { Failure, type NodeId } from "../core/index.ts";
 import type { Link } from "../network/index.ts";
 import type { TableQuestion, TableReply } from "./contract.ts";
 import { encodeFilter } from "./known-filter.ts";
-import type { Learned, NodeTable } from "./node-table.ts";
+import type { NodeTable } from "./node-table.ts";
+import type { Learned } from "./record-intake.ts";
 import type { VersionedRecord } from "./row.ts";
 
 export interface AskerDeps {
@@ -34,7 +35,7 @@ export interface AskerCounts {
 }
 
 interface Neighbour {
-  readonly since?: string;
+  readonly since: string;
   /** How far this node's own knowledge had grown when it asked last. */
   readonly heard: number;
   /** The `seq` of our own record that it was told. */
@@ -91,23 +92,29 @@ export class Asker {
   }
 
   #question(id: NodeId, limit: number): { readonly question: TableQuestion; readonly announced: number } {
-    const { table, self, random } = this.#deps;
+    const { self, random } = this.#deps;
     const last = this.#neighbours.get(id);
     const own = self();
+    const known = this.#knownSince(id, last);
     const news = own !== undefined && own.record.seq !== last?.announced && isReachable(own);
-    const known: number[] = [];
-    for (const { mark } of table.rows.heardLog.changedAfter(last?.heard ?? 0)) known.push(mark);
-    const peer = table.get(id);
-    if (peer?.record !== undefined && last !== undefined) known.push(peer.mark);
     return {
       question: {
         limit,
-        ...(last?.since === undefined ? {} : { since: last.since }),
+        ...(last === undefined ? {} : { since: last.since }),
         ...(known.length === 0 ? {} : { known: encodeFilter(known, Math.floor(random.next() * 2 ** 32)) }),
         ...(news ? { record: own.signed } : {}),
       },
       announced: own?.record.seq ?? 0,
     };
+  }
+
+  /** What `id` need not tell: all that was heard since it was asked last, and its own record. */
+  #knownSince(id: NodeId, last: Neighbour | undefined): number[] {
+    const { table } = this.#deps;
+    const known = Array.from(table.rows.heardLog.changedAfter(last?.heard ?? 0), (row) => row.mark);
+    const peer = table.get(id);
+    if (peer?.record !== undefined && last !== undefined) known.push(peer.mark);
+    return known;
   }
 
   async #judged(id: NodeId, ask: () => Promise<TableReply>): Promise<TableReply> {
@@ -121,7 +128,12 @@ export class Asker {
 
   #count(id: NodeId, { bad, crowded, useless }: Learned): void {
     const counts = this.#counts;
-    this.#counts = { ...counts, bad: counts.bad + bad, crowded: counts.crowded + crowded, useless: counts.useless + useless };
+    this.#counts = {
+      ...counts,
+      bad: counts.bad + bad,
+      crowded: counts.crowded + crowded,
+      useless: counts.useless + useless,
+    };
     if (bad >= JUNK_RECORDS) this.#bar(id);
   }
 

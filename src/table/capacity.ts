@@ -73,7 +73,8 @@ export class Capacity {
   #findLastHeard(): Row | undefined {
     const { index, isExempt } = this.#deps;
     const known = this.#lastHeard;
-    if (known !== undefined && known.state === "heard" && index.get(known.id) === known && !isExempt(known)) return known;
+    if (known !== undefined && known.state === "heard" && index.get(known.id) === known && !isExempt(known))
+      return known;
     const all = index.heard.values().flatMap((lineage) => lineage.values());
     this.#lastHeard = highest(all, (row) => !isExempt(row));
     return this.#lastHeard;

@@ -75,7 +75,10 @@ export const NodeParams = Type.Object({ node: Type.String({ minLength: 1, maxLen
 export type NodeParams = Static<typeof NodeParams>;
 
 /** PATCH /v1/nodes/:node */
-export const RenameRequest = Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false });
+export const RenameRequest = Type.Object(
+  { name: Type.String({ minLength: 1, maxLength: 64 }) },
+  { additionalProperties: false },
+);
 export type RenameRequest = Static<typeof RenameRequest>;
 
 /** DELETE /v1/nodes/:node */
@@ -182,4 +185,3 @@ export const TableReply = Type.Object({
   more: Type.Boolean(),
 });
 export type TableReply = Static<typeof TableReply>;
-

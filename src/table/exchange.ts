@@ -95,8 +95,12 @@ export class Exchange {
     const now = clock.now();
     const isDue = (row: Row) => row.nextTryAt <= now;
     const suspects = Array.from(table.rows.suspects).filter(isDue);
-    const unclear = Array.from(table.rows.joined).filter((row) => row.state !== "suspect" && row.nextTryAt > 0 && isDue(row));
-    const due = [...unclear, ...suspects].sort((a, b) => Number(b.relation !== undefined) - Number(a.relation !== undefined));
+    const unclear = Array.from(table.rows.joined).filter(
+      (row) => row.state !== "suspect" && row.nextTryAt > 0 && isDue(row),
+    );
+    const due = [...unclear, ...suspects].sort(
+      (a, b) => Number(b.relation !== undefined) - Number(a.relation !== undefined),
+    );
     if (due.length === 0) return;
     await this.#proveConnected(signal);
     await Promise.all(due.slice(0, RETRIES_AT_ONCE).map((row) => this.#visit(row.id, 0, signal)));
@@ -184,7 +188,11 @@ export class Exchange {
   async #proveConnected(signal: AbortSignal): Promise<void> {
     const { table, outbound, clock, random } = this.#deps;
     if (clock.now() - table.lastAnswerAt < EVIDENCE_MS) return;
-    await Promise.all(shuffled(outbound.ids, random).slice(0, 2).map((id) => this.#visit(id, 0, signal)));
+    await Promise.all(
+      shuffled(outbound.ids, random)
+        .slice(0, 2)
+        .map((id) => this.#visit(id, 0, signal)),
+    );
   }
 }
 

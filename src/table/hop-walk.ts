@@ -50,7 +50,9 @@ export class HopWalks implements AsyncDisposable {
   /** @throws {Failure} bad-argument */
   async walk({ hops = DEFAULT_HOPS, note }: WalkRequest, signal: AbortSignal): Promise<UpdateResult> {
     if (!Number.isInteger(hops) || hops < 1 || hops > MAX_HOPS) {
-      throw new Failure("bad-argument", `not a number of hops: ${hops}`, { hint: `give a whole number from 1 to ${MAX_HOPS}` });
+      throw new Failure("bad-argument", `not a number of hops: ${hops}`, {
+        hint: `give a whole number from 1 to ${MAX_HOPS}`,
+      });
     }
     signal.throwIfAborted();
     const spawn = (task: (ending: AbortSignal) => Promise<void>) => this.#scope.spawn(task);
@@ -96,7 +98,12 @@ class Walk {
   async run(signal: AbortSignal): Promise<UpdateResult> {
     const { table, clock } = this.#deps;
     const startedAt = clock.now();
-    this.#enqueue(Array.from(table.rows.all()).sort(byPromise).map((row) => row.id), 1);
+    this.#enqueue(
+      Array.from(table.rows.all())
+        .sort(byPromise)
+        .map((row) => row.id),
+      1,
+    );
     this.#start();
     try {
       while (this.#active + this.#queue.length > 0) {

@@ -26,6 +26,7 @@ import type { IdentifyReply, NodeRow, UpdateResult } from "./contract.ts";
 import { Exchange } from "./exchange.ts";
 import { HopWalks, type WalkRequest } from "./hop-walk.ts";
 import { IpTableFile } from "./ip-table-file.ts";
+import { LanDiscovery, type LanDiscoveryDeps } from "./lan-discovery.ts";
 import { type Joining, NodeTable } from "./node-table.ts";
 import { Outbound } from "./outbound.ts";
 import { ProbeRation } from "./probe-ration.ts";
@@ -46,6 +47,8 @@ export interface IpTableDeps {
   readonly grantOf: (id: NodeId) => { readonly expires?: string } | undefined;
   readonly allowed: AllowedNetworks;
   readonly database: DatabaseSync;
+  /** The LAN, for finding the nodes beside this one. Absent: it does not look, and is not found there. */
+  readonly openLan?: LanDiscoveryDeps["open"];
   /** Where `ip_table.json` goes. */
   readonly filePath: string;
   readonly clock: Clock;
@@ -113,6 +116,11 @@ export class IpTable implements AsyncDisposable {
     await using scope = new Scope(signal);
     scope.spawn((ending) => this.#store.run(ending));
     scope.spawn((ending) => this.#file.run(ending));
+    const { openLan: open, self, clock, random, log } = this.#deps;
+    if (open !== undefined) {
+      const lan = new LanDiscovery({ table: this.nodes, visitor: this.visitor, self, open, clock, random, log });
+      scope.spawn((ending) => lan.run(ending));
+    }
     await this.#exchange.run(scope.signal);
   }
 
@@ -124,7 +132,10 @@ export class IpTable implements AsyncDisposable {
 
   /** @throws {Failure} unknown-node, ambiguous */
   find(text: string): Row {
-    return resolveName(text, Array.from(this.nodes.rows.all(), (row) => namedOf(this.nodes, row))).row;
+    return resolveName(
+      text,
+      Array.from(this.nodes.rows.all(), (row) => namedOf(this.nodes, row)),
+    ).row;
   }
 
   /** Where to dial `id`, if it is known. */
@@ -176,23 +187,39 @@ export class IpTable implements AsyncDisposable {
     const { identify, clock } = this.#deps;
     const address = formatEndpoint(endpoint);
     const late = () => new Failure("timed-out", `"${address}" did not answer within ${IDENTIFY_MS / 1000} s`);
-    const { id, record } = await within({ clock, timeoutMs: IDENTIFY_MS, late }, async (attempt) => {
-      const link = await identify(endpoint, attempt);
-      const described: Static<typeof Description> = await ask(link, { method: "GET", path: "/v1/node", reply: Description }, attempt);
-      return { id: link.peer, record: verifyRecord(described.record) };
-    }, signal);
+    const { id, record } = await within(
+      { clock, timeoutMs: IDENTIFY_MS, late },
+      async (attempt) => {
+        const link = await identify(endpoint, attempt);
+        const described: Static<typeof Description> = await ask(
+          link,
+          { method: "GET", path: "/v1/node", reply: Description },
+          attempt,
+        );
+        return { id: link.peer, record: verifyRecord(described.record) };
+      },
+      signal,
+    );
     if (record.id !== id) throw new Failure("wrong-key", `"${address}" describes another node than itself`);
     const row = this.nodes.get(id);
-    const known = row === undefined ? {} : { known: { name: nameOf(row), relation: row.relation ?? ("stranger" as const) } };
+    const known =
+      row === undefined ? {} : { known: { name: nameOf(row), relation: row.relation ?? ("stranger" as const) } };
     return { id, name: record.name, version: record.version, address, ...known };
   }
 
   /** A person confirmed the key: the node becomes a friend. @throws {Failure} wrong-key, conflict */
-  async add({ id, endpoint }: { readonly id: NodeId; readonly endpoint: Endpoint }, signal: AbortSignal): Promise<NodeRow> {
+  async add(
+    { id, endpoint }: { readonly id: NodeId; readonly endpoint: Endpoint },
+    signal: AbortSignal,
+  ): Promise<NodeRow> {
     const isNew = this.nodes.get(id)?.relation === undefined;
     const row = this.nodes.join({ id, relation: "friend", endpoints: [endpoint] });
     const late = () => new Failure("timed-out", "it did not answer yet");
-    const visiting = within({ clock: this.#deps.clock, timeoutMs: ADD_MS, late }, (attempt) => this.visitor.visit(id, {}, attempt), signal);
+    const visiting = within(
+      { clock: this.#deps.clock, timeoutMs: ADD_MS, late },
+      (attempt) => this.visitor.visit(id, {}, attempt),
+      signal,
+    );
     const visit = await visiting.catch((error: unknown) => {
       if (error instanceof Failure && error.code === "timed-out") return undefined; // it stays, and is tried again
       throw error;

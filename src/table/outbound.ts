@@ -94,7 +94,13 @@ export class Outbound implements Disposable {
     for (const row of shuffled(friends, random).slice(0, 2)) {
       tried.add(row.id);
       if (!(await this.#take(row, signal))) continue;
-      if (this.#held.size > this.#size) this.#letGo(shuffled(this.ids.filter((id) => id !== row.id), random)[0]);
+      if (this.#held.size > this.#size)
+        this.#letGo(
+          shuffled(
+            this.ids.filter((id) => id !== row.id),
+            random,
+          )[0],
+        );
       return;
     }
   }
@@ -124,12 +130,15 @@ export class Outbound implements Disposable {
     const rivals = this.ids.map((id) => traits(table.get(id)));
     // A place in 64 for each lineage, so that a large one does not hide the small ones.
     const sample = byLineage(shuffled(verified.length > 0 ? verified : all, random)).slice(0, SAMPLE);
-    return sample.map((row) => ({ row, shared: shared(traits(row), rivals) })).sort((a, b) => a.shared - b.shared)[0]?.row;
+    return sample.map((row) => ({ row, shared: shared(traits(row), rivals) })).sort((a, b) => a.shared - b.shared)[0]
+      ?.row;
   }
 
   #nameAnchors(): void {
     const { table } = this.#deps;
-    const strangers = this.ids.map((id) => table.get(id)).filter((row) => row !== undefined && row.relation === undefined);
+    const strangers = this.ids
+      .map((id) => table.get(id))
+      .filter((row) => row !== undefined && row.relation === undefined);
     const anchors = new Set(strangers.slice(0, ANCHORS));
     if (anchors.size < ANCHORS) return; // those of the last life stay until there are new ones
     for (const row of table.rows.all()) table.setAnchor(row, anchors.has(row));

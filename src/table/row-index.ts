@@ -58,7 +58,12 @@ export class RowIndex {
     return this.#heard;
   }
 
-  get counts(): { readonly joined: number; readonly verified: number; readonly heard: number; readonly suspect: number } {
+  get counts(): {
+    readonly joined: number;
+    readonly verified: number;
+    readonly heard: number;
+    readonly suspect: number;
+  } {
     const [heard, suspect] = [this.#heardCount, this.#suspects.size];
     return { joined: this.#joined.size, verified: this.#rows.size - heard - suspect, heard, suspect };
   }

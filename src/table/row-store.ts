@@ -129,7 +129,10 @@ export class RowStore implements Disposable {
     }
     table.restore(rows);
     const seqs = database.prepare("SELECT id, seq FROM table_departed").all();
-    table.departed.restore(seqs.map((line) => ({ id: String(line["id"]) as NodeId, seq: Number(line["seq"]) })), clock.now());
+    table.departed.restore(
+      seqs.map((line) => ({ id: String(line["id"]) as NodeId, seq: Number(line["seq"]) })),
+      clock.now(),
+    );
     if (unreadable > 0) log.warn("rows of the IP table could not be read", { unreadable });
   }
 

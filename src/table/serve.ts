@@ -146,7 +146,9 @@ function servePersonsChanges(app: FastifyInstance, { table }: ServeTableDeps): v
 }
 
 function tooOften(): Failure {
-  return new Failure("too-often", "this node was asked for its table too often", { hint: "ask again in a few seconds" });
+  return new Failure("too-often", "this node was asked for its table too often", {
+    hint: "ask again in a few seconds",
+  });
 }
 
 /** `[2001:db8::7]:8088` or `192.0.2.7:8088`. */

@@ -1,6 +1,6 @@
 /** A row as people and scripts see it: `p2prc ls --json`. */
 
-import { formatEndpoint, type NodeId, rank, shownName } from "../core/index.ts";
+import { formatEndpoint, type NodeId, type NodeRecord, rank, shownName } from "../core/index.ts";
 import type { NodeRow } from "./contract.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { Row } from "./row.ts";
@@ -13,35 +13,55 @@ export interface ViewDeps {
   readonly wallTime: () => number;
 }
 
-/** Measured to more digits than it means anything. */
-const MICROSECOND = 1000;
-
 export function viewRow(deps: ViewDeps, row: Row): NodeRow {
-  const { record, measures = {} } = row;
-  const grant = deps.grantOf(row.id);
+  const { record } = row;
   const dialable = deps.table.dialable(row);
+  const optional = {
+    claimedName: record?.name,
+    version: record?.version,
+    resources: record?.resources,
+    path: row.path,
+    ...viewMeasures(row),
+    grant: deps.grantOf(row.id),
+    lastSeen: row.seenAt === undefined ? undefined : new Date(row.seenAt).toISOString(),
+  };
   return {
-    name: shownName({ id: row.id, name: row.name, claimedName: record?.name }),
+    ...present(optional),
+    ...viewRecord(record),
+    name: nameOf(row),
     id: row.id,
     relation: row.relation ?? "stranger",
     state: stateOf(deps, row),
     addresses: [...new Set(dialable.endpoints.map((endpoint) => endpoint.host))],
     port: dialable.endpoints[0]?.port ?? record?.port ?? 0,
-    nat: record?.nat ?? "unknown",
     via: [...dialable.via],
-    lends: record?.lends ?? false,
-    labels: record?.labels ?? [],
-    info: record?.info ?? "",
     rank: ranked(deps, row),
-    ...(record === undefined ? {} : { claimedName: record.name, version: record.version, resources: record.resources }),
-    ...(row.path === undefined ? {} : { path: row.path }),
-    ...(measures.rttMs === undefined ? {} : { rttMs: round(measures.rttMs) }),
-    ...(measures.jitterMs === undefined ? {} : { jitterMs: round(measures.jitterMs) }),
-    ...(measures.downBytesPerSecond === undefined ? {} : { downBytesPerSecond: Math.round(measures.downBytesPerSecond) }),
-    ...(measures.upBytesPerSecond === undefined ? {} : { upBytesPerSecond: Math.round(measures.upBytesPerSecond) }),
-    ...(grant === undefined ? {} : { grant }),
-    ...(row.seenAt === undefined ? {} : { lastSeen: new Date(row.seenAt).toISOString() }),
   };
+}
+
+/** What is shown of a node whose record did not come yet, too. */
+function viewRecord(record: NodeRecord | undefined): Pick<NodeRow, "nat" | "lends" | "labels" | "info"> {
+  if (record === undefined) return { nat: "unknown", lends: false, labels: [], info: "" };
+  const { nat, lends, labels, info } = record;
+  return { nat, lends, labels, info };
+}
+
+/** Not to more digits than mean anything: microseconds, bytes. */
+function viewMeasures({ measures = {} }: Row) {
+  const { rttMs, jitterMs, downBytesPerSecond, upBytesPerSecond } = measures;
+  return {
+    rttMs: rounded(rttMs, 1000),
+    jitterMs: rounded(jitterMs, 1000),
+    downBytesPerSecond: rounded(downBytesPerSecond, 1),
+    upBytesPerSecond: rounded(upBytesPerSecond, 1),
+  };
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without what is undefined: a field that is not known is absent. */
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
 function stateOf({ isVisiting }: ViewDeps, row: Row): NodeRow["state"] {
@@ -58,8 +78,8 @@ function ranked(deps: ViewDeps, row: Row): NodeRow["rank"] {
   return { score, parts: [...parts] };
 }
 
-function round(ms: number): number {
-  return Math.round(ms * MICROSECOND) / MICROSECOND;
+function rounded(value: number | undefined, parts: number): number | undefined {
+  return value === undefined ? undefined : Math.round(value * parts) / parts;
 }
 
 /** For words that name it: errors, progress. */

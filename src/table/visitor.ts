@@ -34,7 +34,7 @@ export interface VisitOptions {
 }
 
 export type Visit =
-  | { readonly kind: "answered"; readonly link: Link; /** How many records were new. */ readonly news: number }
+  | { readonly kind: "answered"; readonly link: Link /** How many records were new. */; readonly news: number }
   /** It proved its key, and did not answer the question. */
   | { readonly kind: "mute"; readonly link: Link; readonly why: FailureCode }
   | { readonly kind: "failed"; readonly why: FailureCode }
@@ -105,13 +105,21 @@ export class Visitor {
     return endpoints.length + target.via.length === 0 ? undefined : { ...target, endpoints };
   }
 
-  async #ask(link: Link, { limit = MAX_REPLY_RECORDS, maxPages = 1, onFound }: VisitOptions, signal: AbortSignal): Promise<Visit> {
+  async #ask(
+    link: Link,
+    { limit = MAX_REPLY_RECORDS, maxPages = 1, onFound }: VisitOptions,
+    signal: AbortSignal,
+  ): Promise<Visit> {
     const { asker } = this.#deps;
     let news = 0;
     if (asker.isBarred(link.peer)) return { kind: "answered", link, news };
     try {
       for (let page = 0; page < maxPages; page++) {
-        const { freshIds, fresh, changed, more } = await this.#timed(ASK_TIMEOUT_MS, (attempt) => asker.page(link, limit, attempt), signal);
+        const { freshIds, fresh, changed, more } = await this.#timed(
+          ASK_TIMEOUT_MS,
+          (attempt) => asker.page(link, limit, attempt),
+          signal,
+        );
         news += fresh + changed;
         if (freshIds.length > 0) onFound?.(freshIds);
         if (!more) break;

@@ -7,9 +7,27 @@
  */
 
 import { type Clock, type Random, randomBelow, seededRandom, shuffled, silentLog } from "../../src/base/index.ts";
-import { AllowedNetworks, Failure, type NodeId, nodeIdFromPublicKey, type NodeRecord, type SignedRecord } from "../../src/core/index.ts";
+import {
+  AllowedNetworks,
+  Failure,
+  type NodeId,
+  nodeIdFromPublicKey,
+  type NodeRecord,
+  type SignedRecord,
+} from "../../src/core/index.ts";
 import type { Dialable, Link } from "../../src/network/index.ts";
-import { answerTable, Asker, Exchange, hearAnnouncement, NodeTable, Outbound, ProbeRation, type TableQuestion, type TableReply, Visitor } from "../../src/table/index.ts";
+import {
+  answerTable,
+  Asker,
+  Exchange,
+  hearAnnouncement,
+  NodeTable,
+  Outbound,
+  ProbeRation,
+  type TableQuestion,
+  type TableReply,
+  Visitor,
+} from "../../src/table/index.ts";
 
 export interface WorldOptions {
   readonly nodes: number;
@@ -139,7 +157,10 @@ export class TableWorld {
     const ping = async () => ({ rttMs: 30, jitterMs: 1 });
     const visitor = new Visitor({ table, asker, ration, reach, ping, clock });
     const outbound = new Outbound({ table, visitor, now: () => clock.now(), random });
-    const exchange = new Exchange({ table, visitor, outbound, clock, random, log: silentLog }, feelers === undefined ? {} : { feelers });
+    const exchange = new Exchange(
+      { table, visitor, outbound, clock, random, log: silentLog },
+      feelers === undefined ? {} : { feelers },
+    );
     node.parts = { table, outbound, exchange };
   }
 
@@ -169,7 +190,9 @@ export class TableWorld {
   #ask(from: WorldNode, id: NodeId, question: TableQuestion): TableReply {
     const to = this.#node(id);
     if (question.record !== undefined && !to.colludes) hearAnnouncement(to.table, question.record, { by: from.id });
-    const reply = to.colludes ? this.#collude(question.limit) : answerTable({ table: to.table, self: () => to.own }, question);
+    const reply = to.colludes
+      ? this.#collude(question.limit)
+      : answerTable({ table: to.table, self: () => to.own }, question);
     const asking = HEAD_BYTES + (question.known?.bits.length ?? 0) + (question.record === undefined ? 0 : RECORD_BYTES);
     this.#charge(from, to, asking + HEAD_BYTES + reply.records.length * RECORD_BYTES);
     return reply;

@@ -1,0 +1,180 @@
+/**
+ * Finds the nodes beside this one by multicast DNS (RFC 6762, RFC 6763), and lets them find this one.
+ *
+ * Works without any network beyond the LAN. What somebody says there is only a place to dial, and only the
+ * sender's own address on our own link counts: nobody can point us at a third party. A host that floods the
+ * LAN gets a few dials and a few places, not more.
+ */
+
+import { type Clock, type Log, type Random, Scope, TokenBuckets } from "../base/index.ts";
+import { type Endpoint, formatEndpoint, isNodeId, type NodeId } from "../core/index.ts";
+import type { NodeTable } from "./node-table.ts";
+import type { VersionedRecord } from "./row.ts";
+import type { Visitor } from "./visitor.ts";
+
+/** A resource record, as far as it matters here. */
+export interface Answer {
+  readonly name: string;
+  readonly type: string;
+  readonly ttl?: number;
+  readonly data: unknown;
+}
+
+export interface MulticastPacket {
+  readonly kind: "query" | "response";
+  readonly questions: readonly { readonly name: string; readonly type: string }[];
+  readonly answers: readonly Answer[];
+}
+
+/** One network interface, one address family. */
+export interface Multicast {
+  /** Its own addresses on this link. */
+  readonly addresses: readonly string[];
+  send(packet: MulticastPacket): void;
+  /** Packets whose sender is on this link. */
+  onPacket(listener: (packet: MulticastPacket, from: string) => void): Disposable;
+}
+
+export interface LanDiscoveryDeps {
+  readonly table: Pick<NodeTable, "sight" | "get">;
+  readonly visitor: Pick<Visitor, "visit">;
+  readonly self: () => VersionedRecord | undefined;
+  /** The interfaces there are now, open until `signal` aborts. */
+  readonly open: (signal: AbortSignal) => Promise<readonly Multicast[]>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export const SERVICE = "_p2prc._tcp.local";
+/** RFC 6762 section 5.2: a second, then twice as long each time, here up to ten minutes. */
+const FIRST_QUERY_MS = 1_000;
+const LAST_QUERY_MS = 600_000;
+/** Interfaces come and go: a laptop is carried about. */
+const REOPEN_MS = 300_000;
+/** RFC 6762 section 6: at most one answer a second, after 20 to 120 ms. */
+const ANSWER_EVERY_MS = 1_000;
+const ANSWER_DELAY_MS = 20;
+const ANSWER_SPREAD_MS = 100;
+const TTL_S = 120;
+const PER_SENDER = { burst: 10, everyMs: 2_000, maxKeys: 256 };
+const PER_LAN = { burst: 64, everyMs: 200, maxKeys: 1 };
+const PER_NODE = { burst: 1, everyMs: 60_000, maxKeys: 256 };
+const MAX_VISITS = 4;
+/** An answer names one node; a proxy may name some. */
+const MAX_ANSWERS = 16;
+
+export class LanDiscovery {
+  readonly #deps: LanDiscoveryDeps;
+  readonly #senders: TokenBuckets;
+  readonly #lan: TokenBuckets;
+  readonly #nodes: TokenBuckets;
+  #visits = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: LanDiscoveryDeps) {
+    this.#deps = deps;
+    this.#senders = new TokenBuckets(deps.clock, PER_SENDER);
+    this.#lan = new TokenBuckets(deps.clock, PER_LAN);
+    this.#nodes = new TokenBuckets(deps.clock, PER_NODE);
+  }
+
+  /** Announces, asks and listens until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await using scope = new Scope(signal);
+      const interfaces = await this.#deps.open(scope.signal);
+      for (const lan of interfaces) {
+        const listening = lan.onPacket((packet, from) => this.#hear({ packet, from, lan, scope }));
+        scope.defer(() => listening[Symbol.dispose]());
+      }
+      scope.spawn((ending) => this.#askAgainAndAgain(interfaces, ending));
+      await this.#deps.clock.sleep(REOPEN_MS, scope.signal);
+    }
+  }
+
+  async #askAgainAndAgain(interfaces: readonly Multicast[], signal: AbortSignal): Promise<void> {
+    for (let waitMs = FIRST_QUERY_MS; ; waitMs = Math.min(LAST_QUERY_MS, waitMs * 2)) {
+      for (const lan of interfaces) {
+        lan.send({ kind: "query", questions: [{ name: SERVICE, type: "PTR" }], answers: [] });
+        this.#announce(lan);
+      }
+      await this.#deps.clock.sleep(waitMs, signal);
+    }
+  }
+
+  #hear({ packet, from, lan, scope }: Heard): void {
+    if (!this.#lan.take("lan") || !this.#senders.take(from)) return;
+    if (packet.kind === "query") {
+      const { clock, random } = this.#deps;
+      if (!packet.questions.some(({ name }) => name.toLowerCase() === SERVICE)) return;
+      if (clock.now() - this.#answeredAt < ANSWER_EVERY_MS) return;
+      this.#answeredAt = clock.now();
+      scope.spawn(async (signal) => {
+        await clock.sleep(ANSWER_DELAY_MS + random.next() * ANSWER_SPREAD_MS, signal);
+        this.#announce(lan);
+      });
+      return;
+    }
+    for (const { id, port } of nodesIn(packet.answers)) this.#found(id, { host: from, port }, scope);
+  }
+
+  #found(id: NodeId, endpoint: Endpoint, scope: Scope): void {
+    const { table, visitor, log } = this.#deps;
+    const known = table.get(id);
+    const isThere =
+      known?.state === "verified" &&
+      known.hints.some((hint) => hint.source === "lan" && formatEndpoint(hint.endpoint) === formatEndpoint(endpoint));
+    if (isThere || this.#visits >= MAX_VISITS || !this.#nodes.take(`${id} ${endpoint.host}`)) return;
+    if (table.sight(id, endpoint) === undefined) return;
+    this.#visits++;
+    scope.spawn(async (signal) => {
+      try {
+        const visit = await visitor.visit(id, {}, signal);
+        log.debug("tried a node on the LAN", { id, outcome: visit.kind });
+      } finally {
+        this.#visits--;
+      }
+    });
+  }
+
+  #announce(lan: Multicast): void {
+    const record = this.#deps.self()?.record;
+    if (record === undefined || record.port === 0) return;
+    const instance = `${record.id}.${SERVICE}`;
+    const target = `${record.id}.local`;
+    const answers: Answer[] = [
+      { name: SERVICE, type: "PTR", ttl: TTL_S, data: instance },
+      { name: instance, type: "SRV", ttl: TTL_S, data: { port: record.port, target, weight: 0, priority: 0 } },
+      { name: instance, type: "TXT", ttl: TTL_S, data: [`v=${record.v}`] },
+    ];
+    // For other programs that look (avahi-browse): nodes dial the sender.
+    for (const address of lan.addresses.slice(0, 4)) {
+      answers.push({ name: target, type: address.includes(":") ? "AAAA" : "A", ttl: TTL_S, data: address });
+    }
+    lan.send({ kind: "response", questions: [], answers });
+  }
+}
+
+interface Heard {
+  readonly packet: MulticastPacket;
+  readonly from: string;
+  readonly lan: Multicast;
+  readonly scope: Scope;
+}
+
+/** The nodes that SRV records name: `<id>._p2prc._tcp.local` and a port. All else is passed over. */
+function* nodesIn(answers: readonly Answer[]): IterableIterator<{ readonly id: NodeId; readonly port: number }> {
+  for (const { name, type, data } of answers.slice(0, MAX_ANSWERS)) {
+    if (type !== "SRV" || typeof name !== "string" || !name.toLowerCase().endsWith(`.${SERVICE}`)) continue;
+    const id = name.slice(0, -SERVICE.length - 1).toLowerCase();
+    const port = portOf(data);
+    if (isNodeId(id) && port !== undefined) yield { id, port };
+  }
+}
+
+function portOf(data: unknown): number | undefined {
+  if (typeof data !== "object" || data === null || !("port" in data)) return undefined;
+  const { port } = data;
+  return typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
