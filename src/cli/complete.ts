@@ -42,7 +42,7 @@ export async function completeWords(words: readonly string[], deps: CompletionDe
 /** As the scripts read it: a word, a tab, what it means. */
 export function printed(completion: Completion): readonly string[] {
   if (completion === "files") return [":files"];
-  return completion.map(({ word, about }) => `${word}\t${about}`);
+  return completion.map(({ word, about }) => (about === "" ? word : `${word}\t${about}`));
 }
 
 /**

@@ -35,7 +35,7 @@ complete -F _p2prc p2prc
 const ZSH = `#compdef p2prc
 # p2prc: completion for zsh
 _p2prc() {
-  local line tab=$'\\t'
+  local line word tab=$'\\t'
   local -a described
   for line in "\${(@f)$("\${words[1]}" __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
@@ -43,7 +43,9 @@ _p2prc() {
       _files
       return
     fi
-    described+=("\${\${line%%$tab*}//:/\\\\:}:\${line#*$tab}")
+    word="\${\${line%%$tab*}//:/\\\\:}"
+    [[ $line == *$tab* ]] && word+=":\${line#*$tab}"
+    described+=("$word")
   done
   _describe -t p2prc p2prc described
 }

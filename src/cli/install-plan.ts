@@ -99,21 +99,27 @@ function serviceSteps(machine: Machine, home: string): readonly Step[] {
   return [];
 }
 
-/** Also what `examples/p2prc.service` shows. The daemon keeps its own log, so the journal gets only words. */
-export function systemdUnit(machine: Pick<Machine, "bin" | "node">, home: string): string {
+/** The settings are those of `examples/p2prc.service`, which says why each of them is there. */
+export function systemdUnit(machine: Pick<Machine, "bin">, home: string): string {
   const words = [launcher(machine), "serve", "--home", home].map(systemdQuoted).join(" ");
   return `[Unit]
-Description=P2PRC node: lends this machine to those its owner invited
-After=network-online.target
+Description=P2PRC node
 
 [Service]
 ExecStart=${words}
 Restart=on-failure
-RestartSec=10
-# A wrong command line: starting again would not help.
-RestartPreventExitStatus=2
-KillSignal=SIGTERM
+RestartSec=5
 TimeoutStopSec=30
+LimitNOFILE=65536
+NoNewPrivileges=yes
+UMask=0077
+RestrictRealtime=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+KeyringMode=private
+LimitCORE=0
+MemoryHigh=75%
+OOMPolicy=continue
+OOMScoreAdjust=100
 
 [Install]
 WantedBy=default.target

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, test } from "node:test";
 import { CliLab, type LabOptions } from "../../../test/support/cli-lab.ts";
+import { systemdUnit } from "../install-plan.ts";
 import type { Ran } from "../machine.ts";
 
 const fine: Ran = { code: 0, stdout: "", stderr: "" };
@@ -43,6 +44,16 @@ describe("p2prc install", () => {
     await user.p2prc("install", "--yes", "--home", join(user.folder, "a 100% $b"));
     const unit = await readFile(join(user.folder, ".config/systemd/user/p2prc.service"), "utf8");
     assert.ok(unit.includes(`ExecStart=/opt/p2prc/p2prc serve --home "${user.folder}/a 100%% $$b"\n`), unit);
+  });
+
+  test("writes the same settings as the example does", async () => {
+    const settings = (unit: string) =>
+      unit.split("\n").filter((line) => /^\w+=/.test(line) && !line.startsWith("ExecStart="));
+    const example = await readFile(new URL("../../../examples/p2prc.service", import.meta.url), "utf8");
+    assert.deepEqual(
+      settings(systemdUnit({ bin: "/opt/p2prc/src/cli/bin.ts" }, "/home/ada/.p2prc")),
+      settings(example),
+    );
   });
 
   test("is the same twice as once", async () => {

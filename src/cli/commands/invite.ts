@@ -49,7 +49,7 @@ export const invite = command<Flags>({
     const reply = await client.invite(request, io.signal);
     if (json) return printJson(io, reply);
     const { invite: row, link } = reply;
-    if (flags.qr !== false && io.interactive) io.err(await qrCode(link));
+    if (flags.qr !== false && io.interactive) await showQrCode(link, io);
     io.out(link);
     io.err(`whoever redeems it gets: ${formatGrant(row.grant)}`);
     const times = row.uses === 1 ? "once" : `${row.uses} times`;
@@ -65,7 +65,8 @@ async function warnWhenNotLending(asked: Promise<{ readonly lends: boolean }>, i
 }
 
 /** Half blocks, so that it is small; on stderr, so that a script gets the link alone. */
-async function qrCode(link: string): Promise<string> {
+async function showQrCode(link: string, io: Io): Promise<void> {
   const { default: qr } = await import("qrcode-terminal");
-  return await new Promise((resolve) => qr.generate(link, { small: true }, resolve));
+  const picture = await new Promise<string>((resolve) => qr.generate(link, { small: true }, resolve));
+  if (picture.indexOf("\n") <= io.columns) io.err(picture); // one that is folded is of no use
 }
