@@ -2,12 +2,11 @@
  * core's second door: what needs no schema library, for programs that must start at once (the CLI
  * and the client). The first door loads typebox, which takes longer than `p2prc ls` may.
  */
-export { DEFAULT_PORT, type Endpoint, formatEndpoint } from "./endpoint.ts";
 export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode } from "./errors.ts";
 export { homePath } from "./home-path.ts";
 export { localProof } from "./local-proof.ts";
-export { isNodeId, type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
-export { cleanText, isCleanText } from "./text.ts";
+export { type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
+export { cleanText } from "./text.ts";
 export { VERSION } from "./version.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { type GrantWords, parseGrantWords } from "./grant-words.ts";
