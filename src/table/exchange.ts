@@ -54,6 +54,7 @@ export class Exchange {
   readonly #feelers: number;
   #rounds = 0;
   #recheckedAt = 0;
+  #wake = Promise.withResolvers<void>();
 
   constructor(deps: ExchangeDeps, options: ExchangeOptions = {}) {
     this.#deps = deps;
@@ -76,9 +77,9 @@ export class Exchange {
   async round(signal: AbortSignal): Promise<boolean> {
     const { outbound } = this.#deps;
     this.#rounds++;
-    const lost = await outbound.fill(signal);
+    await this.#noticeLost(signal);
+    await outbound.fill(signal);
     let news = await this.#visit(this.#partner(), undefined, signal);
-    await Promise.all(lost.map((id) => this.#visit(id, 0, signal)));
     const testing = this.#untested();
     for (let i = 0; i < testing.length; i += CONCURRENT_FEELERS) {
       const some = testing.slice(i, i + CONCURRENT_FEELERS);
@@ -92,6 +93,7 @@ export class Exchange {
   /** Asks again those that fell silent and whose time has come. */
   async retry(signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#deps;
+    if (await this.#noticeLost(signal)) this.#wake.resolve();
     const now = clock.now();
     const isDue = (row: Row) => row.nextTryAt <= now;
     const suspects = Array.from(table.rows.suspects).filter(isDue);
@@ -107,14 +109,28 @@ export class Exchange {
   }
 
   async #runRounds(signal: AbortSignal): Promise<void> {
-    const { clock, random, log } = this.#deps;
+    const { random, log } = this.#deps;
     let intervalMs = this.#intervalMs;
     while (!signal.aborted) {
       const news = await this.round(signal);
       intervalMs = news ? this.#intervalMs : Math.min(this.#idleIntervalMs, intervalMs * 1.5);
       log.debug("exchanged tables", { news, nextMs: Math.round(intervalMs) });
-      await clock.sleep(intervalMs * (0.75 + random.next() / 2), signal);
+      await this.#rest(intervalMs * (0.75 + random.next() / 2), signal);
     }
+  }
+
+  /** Until the next round is due, or a neighbour was lost whose place is to be filled. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    this.#wake = Promise.withResolvers();
+    await using scope = new Scope(signal);
+    await Promise.race([this.#deps.clock.sleep(ms, scope.signal), this.#wake.promise]);
+  }
+
+  /** A link that ended says that its node may be gone: it is asked at once. */
+  async #noticeLost(signal: AbortSignal): Promise<boolean> {
+    const lost = this.#deps.outbound.dropEnded();
+    await Promise.all(lost.map((id) => this.#visit(id, 0, signal)));
+    return lost.length > 0;
   }
 
   async #runRetries(signal: AbortSignal): Promise<void> {

@@ -55,10 +55,9 @@ export class Outbound implements Disposable {
     return this.#held.get(id)?.link;
   }
 
-  /** Lets go of what ended, and fills the free places. @returns whom it lost since the last time */
-  async fill(signal: AbortSignal): Promise<readonly NodeId[]> {
-    const lost = this.#dropEnded();
-    const tried = new Set<NodeId>(lost);
+  /** Fills the free places. */
+  async fill(signal: AbortSignal): Promise<void> {
+    const tried = new Set<NodeId>(this.dropEnded());
     await this.#fillWithFriend(tried, signal);
     for (let tries = 0; tries < MAX_TRIES && this.#held.size < this.#size; tries++) {
       const row = this.#choose(tried);
@@ -67,15 +66,10 @@ export class Outbound implements Disposable {
       await this.#take(row, signal);
     }
     this.#nameAnchors();
-    return lost;
   }
 
-  [Symbol.dispose](): void {
-    for (const { keeping } of this.#held.values()) keeping[Symbol.dispose]();
-    this.#held.clear();
-  }
-
-  #dropEnded(): NodeId[] {
+  /** Lets go of links that ended and of rows that left. @returns whose links ended by themselves */
+  dropEnded(): readonly NodeId[] {
     const lost: NodeId[] = [];
     for (const [id, { link, keeping }] of this.#held) {
       const row = this.#deps.table.get(id);
@@ -85,6 +79,11 @@ export class Outbound implements Disposable {
       if (!link.open) lost.push(id);
     }
     return lost;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { keeping } of this.#held.values()) keeping[Symbol.dispose]();
+    this.#held.clear();
   }
 
   async #fillWithFriend(tried: Set<NodeId>, signal: AbortSignal): Promise<void> {
