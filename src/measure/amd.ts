@@ -28,7 +28,10 @@ export async function findAmd(run: RunTool, { sysfs }: AmdOptions, signal: Abort
   if (outcome.kind === "missing") return { gpus, problems: [] };
   if (outcome.kind === "cut-off") return { gpus, problems: [`rocm-smi: ${outcome.why}`] };
   if (told !== undefined || outcome.exit === 0) return { gpus, problems: [] };
-  return { gpus, problems: [`rocm-smi: ${firstLine(outcome.stderr) ?? firstLine(outcome.stdout) ?? `exit code ${outcome.exit}`}`] };
+  return {
+    gpus,
+    problems: [`rocm-smi: ${firstLine(outcome.stderr) ?? firstLine(outcome.stdout) ?? `exit code ${outcome.exit}`}`],
+  };
 }
 
 /** The cards in the JSON that `rocm-smi` wrote, undefined when there is none. */
@@ -61,7 +64,11 @@ export async function readSysfs(folder: string): Promise<readonly FoundGpu[]> {
 const AMD_VENDOR = "0x1002";
 
 async function readCard(device: string): Promise<FoundGpu | undefined> {
-  const read = (file: string) => readFile(join(device, file), "utf8").then((text) => text.trim(), () => ""); // the driver has not every file for every card
+  const read = (file: string) =>
+    readFile(join(device, file), "utf8").then(
+      (text) => text.trim(),
+      () => "",
+    ); // the driver has not every file for every card
   const [vendor, memory, name] = await Promise.all([read("vendor"), read("mem_info_vram_total"), read("product_name")]);
   if (vendor !== AMD_VENDOR) return undefined;
   return { vendor: "amd", model: name === "" ? "AMD GPU" : name, memoryBytes: numberOf(memory) };

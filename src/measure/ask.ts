@@ -91,8 +91,16 @@ function endBody(body: Readable): void {
   body.destroy(new Error("enough"));
 }
 
-function begin(link: Link, { clock, path }: { readonly clock: Clock; readonly path: string }, signal: AbortSignal): Promise<LinkReply> {
-  return within({ clock, timeoutMs: ANSWER_MS, late }, (attempt) => link.request({ method: "GET", path }, attempt), signal);
+function begin(
+  link: Link,
+  { clock, path }: { readonly clock: Clock; readonly path: string },
+  signal: AbortSignal,
+): Promise<LinkReply> {
+  return within(
+    { clock, timeoutMs: ANSWER_MS, late },
+    (attempt) => link.request({ method: "GET", path }, attempt),
+    signal,
+  );
 }
 
 async function refusal(reply: LinkReply, signal: AbortSignal): Promise<Failure> {
@@ -112,5 +120,7 @@ async function tell(payload: Payload, { clock, note }: TestOptions, signal: Abor
 }
 
 function late(): Failure {
-  return new Failure("timed-out", "the other node did not answer in time", { hint: "try again; `p2prc why NODE` shows the attempts" });
+  return new Failure("timed-out", "the other node did not answer in time", {
+    hint: "try again; `p2prc why NODE` shows the attempts",
+  });
 }

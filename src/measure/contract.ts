@@ -35,7 +35,10 @@ export type Gpu = Static<typeof Gpu>;
 
 export const Specs = Type.Object(
   {
-    cpu: Type.Object({ model: Type.String({ maxLength: 96 }), cores: Type.Integer({ minimum: 0, maximum: 65_536 }) }, closed),
+    cpu: Type.Object(
+      { model: Type.String({ maxLength: 96 }), cores: Type.Integer({ minimum: 0, maximum: 65_536 }) },
+      closed,
+    ),
     memory: Type.Object({ totalBytes: Bytes, freeBytes: Bytes }, closed),
     /** Of the file system where the home lives. */
     disk: Type.Object({ totalBytes: Bytes, freeBytes: Bytes }, closed),
@@ -53,10 +56,7 @@ export type Specs = Static<typeof Specs>;
 
 export const MAX_PINGS = 100;
 
-export const PingRequest = Type.Object(
-  { count: Type.Integer({ minimum: 1, maximum: MAX_PINGS, default: 5 }) },
-  closed,
-);
+export const PingRequest = Type.Object({ count: Type.Integer({ minimum: 1, maximum: MAX_PINGS, default: 5 }) }, closed);
 export type PingRequest = Static<typeof PingRequest>;
 
 /** One sample: `rttMs`, or `lost` with the reason. The link is made anew for the next sample. */

@@ -16,7 +16,7 @@ export interface MeterOptions {
   readonly clock: Clock;
   readonly maxBytes: number;
   readonly maxMs: number;
-  /** Told what was counted so far, a few times a second. */
+  /** Told what was counted so far, a few times a second and at the end, however it ends. */
   readonly note?: (counted: Counted) => void;
 }
 
@@ -36,7 +36,8 @@ export async function meter(source: Readable, options: MeterOptions, signal: Abo
     return await count.done;
   } finally {
     signal.removeEventListener("abort", onAbort);
-    source.pause();
+    source.pause(); // also when it failed
+    count.tell();
   }
 }
 
@@ -59,6 +60,7 @@ class Count {
     this.done.catch(() => undefined); // it may fail before anybody waits for it
     this.fail = reject;
     this.#finish = () => {
+      source.pause(); // at once: not a chunk more than the cap
       if (this.#bytes > 0) resolve(this.#soFar());
       else reject(new Failure("bad-reply", "the test ended before a single byte came"));
     };
@@ -71,15 +73,20 @@ class Count {
 
   /** Enforces the time limits, and tells how it goes. */
   async watch(signal: AbortSignal): Promise<void> {
-    const { clock, maxMs, note } = this.#options;
+    const { clock, maxMs } = this.#options;
     const endsAt = this.#beganAt + maxMs;
     while (clock.now() < endsAt) {
       await clock.sleep(Math.min(TICK_MS, endsAt - clock.now()), signal);
-      if (this.#bytes > 0) note?.({ bytes: this.#bytes, ms: clock.now() - (this.#firstAt ?? 0) });
+      this.tell();
       if (clock.now() - this.#lastAt >= STALL_MS) this.fail(stalled(this.#bytes));
     }
     this.#lastAt = clock.now(); // silence before the end is part of how slow it was
     this.#finish();
+  }
+
+  tell(): void {
+    const { clock, note } = this.#options;
+    if (this.#firstAt !== undefined) note?.({ bytes: this.#bytes, ms: clock.now() - this.#firstAt });
   }
 
   #take(length: number): void {
@@ -100,12 +107,19 @@ export function bytesPerSecond({ bytes, ms }: Counted): number {
 }
 
 function stalled(bytes: number): Failure {
-  return new Failure("timed-out", `the speed test stalled: nothing came for ${STALL_MS / 1_000} s after ${bytes} bytes`, {
-    hint: "try again; `p2prc why NODE` shows how the node is reached",
-  });
+  return new Failure(
+    "timed-out",
+    `the speed test stalled: nothing came for ${STALL_MS / 1_000} s after ${bytes} bytes`,
+    {
+      hint: "try again; `p2prc why NODE` shows how the node is reached",
+    },
+  );
 }
 
 function lost(cause: unknown): Failure {
   if (cause instanceof Failure) return cause;
-  return new Failure("link-lost", "the link broke during the speed test", { cause, hint: "try again; `p2prc why NODE` shows the attempts" });
+  return new Failure("link-lost", "the link broke during the speed test", {
+    cause,
+    hint: "try again; `p2prc why NODE` shows the attempts",
+  });
 }

@@ -21,6 +21,7 @@ export interface FoundGpu {
 }
 
 const MIB = 1_048_576;
+const NONE = /^no devices were found/i;
 const ARGS = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
 
 export async function findNvidia(run: RunTool, signal: AbortSignal): Promise<Gpus> {
@@ -29,7 +30,8 @@ export async function findNvidia(run: RunTool, signal: AbortSignal): Promise<Gpu
   if (outcome.kind === "cut-off") return { gpus: [], problems: [`nvidia-smi: ${outcome.why}`] };
   const found = parseNvidia(outcome.stdout);
   if (outcome.exit === 0 || found.gpus.length > 0 || found.problems.length > 0) return found;
-  return { gpus: [], problems: [`nvidia-smi: ${firstLine(outcome.stderr) ?? firstLine(outcome.stdout) ?? `exit code ${outcome.exit}`}`] };
+  const words = firstLine(outcome.stderr) ?? firstLine(outcome.stdout) ?? `exit code ${outcome.exit}`;
+  return { gpus: [], problems: NONE.test(words) ? [] : [`nvidia-smi: ${words}`] };
 }
 
 /** What `nvidia-smi` wrote to stdout. */
@@ -37,10 +39,11 @@ export function parseNvidia(stdout: string): Gpus {
   const gpus: FoundGpu[] = [];
   const problems: string[] = [];
   for (const line of stdout.split(/\r?\n/).map((text) => text.trim())) {
-    if (line === "" || /^no devices were found/i.test(line)) continue;
+    if (line === "" || NONE.test(line)) continue;
     const row = /^(?<model>.+),\s*(?<memory>\d+|\[[^\]]*\])$/.exec(line)?.groups;
     const { model, memory } = row ?? {};
-    if (model === undefined || memory === undefined || model.startsWith("[") || isBroken(memory)) problems.push(`nvidia-smi: ${line}`);
+    if (model === undefined || memory === undefined || model.startsWith("[") || isBroken(memory))
+      problems.push(`nvidia-smi: ${line}`);
     else gpus.push({ vendor: "nvidia", model, memoryBytes: memory.startsWith("[") ? undefined : Number(memory) * MIB });
   }
   return { gpus, problems: problems.slice(0, 1) };

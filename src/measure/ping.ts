@@ -21,7 +21,11 @@ export interface PingOptions {
 const GAP_MS = 200;
 
 /** @throws {Failure} unreachable, and what else the last sample failed with when none came back */
-export async function ping({ reach, clock }: PingDeps, { target, count, note }: PingOptions, signal: AbortSignal): Promise<PingResult> {
+export async function ping(
+  { reach, clock }: PingDeps,
+  { target, count, note }: PingOptions,
+  signal: AbortSignal,
+): Promise<PingResult> {
   const samples: number[] = [];
   let path: PathKind | undefined;
   let failure: Failure | undefined;
@@ -44,5 +48,15 @@ export async function ping({ reach, clock }: PingDeps, { target, count, note }: 
   }
   if (path === undefined) throw failure ?? new Failure("timed-out", `"${target.name}" did not answer`);
   const { medianMs, minMs, maxMs, jitterMs } = summarise(settled(samples));
-  return { id: target.id, name: target.name, path, sent: count, lost: count - samples.length, medianMs, minMs, maxMs, jitterMs };
+  return {
+    id: target.id,
+    name: target.name,
+    path,
+    sent: count,
+    lost: count - samples.length,
+    medianMs,
+    minMs,
+    maxMs,
+    jitterMs,
+  };
 }

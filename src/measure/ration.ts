@@ -18,7 +18,11 @@ export interface RationLimits {
 
 export const strangerLimits: RationLimits = { testsPerHour: 1, bytesPerDay: 200e6, totalBytesPerDay: 2e9 };
 /** Own machines, guests, friends. Their bytes are bounded by the tests: 20 of 100 MB in an hour. */
-export const knownLimits: RationLimits = { testsPerHour: 20, bytesPerDay: Number.POSITIVE_INFINITY, totalBytesPerDay: Number.POSITIVE_INFINITY };
+export const knownLimits: RationLimits = {
+  testsPerHour: 20,
+  bytesPerDay: Number.POSITIVE_INFINITY,
+  totalBytesPerDay: Number.POSITIVE_INFINITY,
+};
 
 /** One test that was begun. Whoever serves it adds what it cost. */
 export interface Entry {

@@ -30,7 +30,11 @@ export interface RoundTripOptions {
 const PING_TIMEOUT_MS = 5_000;
 
 /** @throws {Failure} link-lost, timed-out */
-export async function measureRoundTrip(link: Link, { clock, count = 3 }: RoundTripOptions, signal: AbortSignal): Promise<RoundTrip> {
+export async function measureRoundTrip(
+  link: Link,
+  { clock, count = 3 }: RoundTripOptions,
+  signal: AbortSignal,
+): Promise<RoundTrip> {
   const samples: number[] = [];
   while (samples.length < count) samples.push(await pingOnce(link, clock, signal));
   return { ...summarise(settled(samples)), path: link.path.kind };

@@ -36,8 +36,8 @@ const OTHERS_ROUND_MS = 20 * 60_000;
 const MAX_NODES_A_ROUND = 8;
 const KEPT_SAMPLES = 5;
 
-/** Looking for joined nodes without a speed sends nothing. */
-const LOOK_MS = 15_000;
+/** Looking for joined nodes without a speed sends nothing. Whoever cannot wait calls `measureNew`. */
+const LOOK_MS = 60_000;
 /** Short: it should not be felt. Each way. */
 const UNATTENDED = { maxBytes: 20_000_000, maxMs: 3_000 } as const;
 const DAY_MS = 24 * 3_600_000;
@@ -57,7 +57,7 @@ interface Try {
 
 export class MeasureRounds {
   readonly #deps: MeasureRoundsDeps;
-  readonly #samples = new Map<NodeId, readonly number[]>();
+  readonly #samples = new Map<NodeId, { readonly link: Link; readonly samples: readonly number[] }>();
   readonly #tries = new Map<NodeId, Try>();
   readonly #budget: TokenBuckets;
 
@@ -106,12 +106,14 @@ export class MeasureRounds {
   async #ping(link: Link, signal: AbortSignal): Promise<void> {
     try {
       const sample = await pingOnce(link, this.#deps.clock, signal);
-      const samples = [...(this.#samples.get(link.peer) ?? []), sample].slice(-KEPT_SAMPLES);
-      this.#samples.set(link.peer, samples);
+      const before = this.#samples.get(link.peer);
+      // Another link may take another path: its samples do not mix.
+      const samples = [...(before?.link === link ? before.samples : []), sample].slice(-KEPT_SAMPLES);
+      this.#samples.set(link.peer, { link, samples });
       this.#deps.note(link.peer, { ...summarise(samples), path: link.path.kind });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.#samples.delete(link.peer); // the next link may take another path
+      this.#samples.delete(link.peer);
     }
   }
 
@@ -146,7 +148,10 @@ export class MeasureRounds {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       const failures = (this.#tries.get(link.peer)?.failures ?? 0) + 1;
-      this.#tries.set(link.peer, { failures, notBefore: clock.now() + Math.min(RETEST_MEAN_MS, LOOK_MS * 4 ** (failures - 1)) });
+      this.#tries.set(link.peer, {
+        failures,
+        notBefore: clock.now() + Math.min(RETEST_MEAN_MS, LOOK_MS * 4 ** (failures - 1)),
+      });
       log.debug("a speed test did not come about", { node: shortNodeId(link.peer), why: error.message });
     }
   }

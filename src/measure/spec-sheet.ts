@@ -32,6 +32,8 @@ const OTHER_TIMEOUT_MS = 20_000;
 /** As many as a record has room for. */
 const RECORD_GPUS = 8;
 const RECORD_MODEL = 48;
+/** Of the 1,024 that a record has for everything: eight GPUs with common names. */
+const RECORD_GPU_BYTES = 480;
 
 export class SpecSheet {
   /** When what others are told has changed. */
@@ -54,7 +56,9 @@ export class SpecSheet {
       cpus: cpu.cores,
       memoryBytes: memory.totalBytes,
       diskBytes: disk.totalBytes,
-      gpus: gpus.slice(0, RECORD_GPUS).map(({ model, memoryBytes }) => ({ model: shortModel(model), memoryBytes })),
+      gpus: fitting(
+        gpus.slice(0, RECORD_GPUS).map(({ model, memoryBytes }) => ({ model: shortModel(model), memoryBytes })),
+      ),
     };
   }
 
@@ -79,7 +83,12 @@ export class SpecSheet {
     const found = [...nvidia.gpus, ...amd.gpus];
     const gpus = found.length > 0 ? found : other;
     const problems = [...nvidia.problems, ...amd.problems].map((problem) => cleanText(problem, 300));
-    this.#specs = { ...quick, disk, gpus: gpus.slice(0, 64).map((gpu) => finished(gpu, quick.memory.totalBytes)), problems };
+    this.#specs = {
+      ...quick,
+      disk,
+      gpus: gpus.slice(0, 64).map((gpu) => finished(gpu, quick.memory.totalBytes)),
+      problems,
+    };
     for (const problem of problems) log.warn("a GPU cannot be read", { problem });
     const after = this.toResources();
     if (JSON.stringify(after) !== before) this.changes.publish(after);
@@ -129,4 +138,11 @@ function finished({ vendor, model, memoryBytes }: FoundGpu, sharedBytes: number)
 function shortModel(model: string): string {
   const short = model.replace(/^(NVIDIA|AMD)\s+/i, "").replace(/^(GeForce|Radeon)\s+(?=\S)/i, "");
   return cleanText(short === "" ? model : short, RECORD_MODEL);
+}
+
+/** As many of them as a record has room for. */
+function fitting(gpus: Resources["gpus"]): Resources["gpus"] {
+  let count = gpus.length;
+  while (Buffer.byteLength(JSON.stringify(gpus.slice(0, count))) > RECORD_GPU_BYTES) count--;
+  return gpus.slice(0, count);
 }

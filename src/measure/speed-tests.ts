@@ -45,7 +45,9 @@ export class SpeedTests {
   /** @throws {Failure} busy, here or there; too-often; timed-out, link-lost, bad-reply */
   async run(link: Link, options: SpeedTestOptions, signal: AbortSignal): Promise<Speed> {
     if (this.#running) {
-      throw new Failure("busy", "this machine is in the middle of another speed test", { hint: `try again in ${(2 * MAX_TEST_MS) / 1_000} s` });
+      throw new Failure("busy", "this machine is in the middle of another speed test", {
+        hint: `try again in ${(2 * MAX_TEST_MS) / 1_000} s`,
+      });
     }
     this.#running = true;
     try {

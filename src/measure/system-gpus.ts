@@ -14,5 +14,9 @@ export async function findSystemGpus(): Promise<readonly FoundGpu[]> {
   const { controllers } = await graphics();
   return controllers
     .filter(({ model }) => model !== "" && !/basic (render|display)/i.test(model))
-    .map(({ model, vram }) => ({ vendor: "other", model, memoryBytes: vram !== null && vram > 0 ? vram * MIB : undefined }));
+    .map(({ model, vram }) => ({
+      vendor: "other",
+      model,
+      memoryBytes: vram !== null && vram > 0 ? vram * MIB : undefined,
+    }));
 }

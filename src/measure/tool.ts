@@ -19,19 +19,26 @@ const MAX_OUTPUT_BYTES = 262_144;
 export function toolRunner(timeoutMs = TOOL_TIMEOUT_MS): RunTool {
   return (program, args, signal) =>
     new Promise((resolve, reject) => {
-      const options = { signal, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: MAX_OUTPUT_BYTES, windowsHide: true } as const;
+      const options = {
+        signal,
+        timeout: timeoutMs,
+        killSignal: "SIGKILL",
+        maxBuffer: MAX_OUTPUT_BYTES,
+        windowsHide: true,
+      } as const;
       const child = execFile(program, args, options, (error, stdout, stderr) => {
         if (signal.aborted) reject(signal.reason as Error);
         else if (error === null) resolve({ kind: "ran", exit: 0, stdout, stderr });
         else if (error.code === "ENOENT" || error.code === "EACCES") resolve({ kind: "missing" });
         else if (typeof error.code === "number") resolve({ kind: "ran", exit: error.code, stdout, stderr });
-        else if (error.killed === true) resolve({ kind: "cut-off", why: cutOff(error, timeoutMs) });
-        else resolve({ kind: "cut-off", why: error.message });
+        else if (error.code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
+          resolve({ kind: "cut-off", why: "it said too much" });
+        else
+          resolve({
+            kind: "cut-off",
+            why: error.killed === true ? `no answer within ${timeoutMs / 1_000} s` : error.message,
+          });
       });
       child.stdin?.end();
     });
-}
-
-function cutOff(error: Error & { readonly code?: unknown }, timeoutMs: number): string {
-  return error.code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER" ? "it said too much" : `no answer within ${timeoutMs / 1_000} s`;
 }

@@ -48,7 +48,8 @@ export class Turns {
   begin(direction: Direction, key: string, ration: Ration): Turn {
     const current = this.#mine(direction, key) ?? this.#next(key, ration);
     const maxBytes = Math.min(MAX_TEST_BYTES, ration.bytesLeft(key));
-    if (maxBytes === 0) throw new Failure("too-often", "this node has served you enough bytes for today", { hint: "try again tomorrow" });
+    if (maxBytes === 0)
+      throw new Failure("too-often", "this node has served you enough bytes for today", { hint: "try again tomorrow" });
     current.running = true;
     current.done.add(direction);
     let ended = false;
@@ -69,7 +70,8 @@ export class Turns {
   /** The turn that `key` has already begun and that lacks this direction. */
   #mine(direction: Direction, key: string): Current | undefined {
     const current = this.#held();
-    if (current === undefined || current.key !== key || current.running || current.done.has(direction)) return undefined;
+    if (current === undefined || current.key !== key || current.running || current.done.has(direction))
+      return undefined;
     return current;
   }
 
@@ -77,7 +79,15 @@ export class Turns {
     const held = this.#held();
     if (held !== undefined && (held.running || held.key !== key)) throw busy(held, this.#clock.now());
     const now = this.#clock.now();
-    this.#current = { key, entry: ration.begin(key), beganAt: now, done: new Set(), running: false, idleSince: now, downloaded: undefined };
+    this.#current = {
+      key,
+      entry: ration.begin(key),
+      beganAt: now,
+      done: new Set(),
+      running: false,
+      idleSince: now,
+      downloaded: undefined,
+    };
     return this.#current;
   }
 

@@ -10,7 +10,15 @@ import { type ClientHttp2Session, connect, createServer, type Http2Server } from
 import { duplexPair, Readable } from "node:stream";
 import Fastify, { type FastifyInstance } from "fastify";
 import { type Clock, isAbort } from "../../src/base/index.ts";
-import { type Caller, Failure, failureReply, failures, nodeIdFromPublicKey, type NodeId, type Role } from "../../src/core/index.ts";
+import {
+  type Caller,
+  Failure,
+  failureReply,
+  failures,
+  nodeIdFromPublicKey,
+  type NodeId,
+  type Role,
+} from "../../src/core/index.ts";
 import type { Dialable, Link, LinkReply, LinkRequest, Path, Reach } from "../../src/network/index.ts";
 
 export type Answer = (request: LinkRequest, signal: AbortSignal) => LinkReply | Promise<LinkReply>;
@@ -110,7 +118,11 @@ export function fakeReach(links: () => Iterable<FakeLink>): Reach & { readonly d
 }
 
 export function replyOf(status: number, body: unknown): LinkReply {
-  return { status, headers: {}, body: body instanceof Readable ? body : Readable.from([Buffer.from(JSON.stringify(body))]) };
+  return {
+    status,
+    headers: {},
+    body: body instanceof Readable ? body : Readable.from([Buffer.from(JSON.stringify(body))]),
+  };
 }
 
 /** A Fastify application as the daemon makes it, for one caller, reached over HTTP/2 in memory. */
@@ -148,12 +160,16 @@ export class MemoryApp implements AsyncDisposable {
       request.role = this.role;
     });
     app.setErrorHandler((error, _request, reply) => {
-      const status = error instanceof Failure ? failures[error.code].status : ((error as { statusCode?: number }).statusCode ?? 500);
+      const status =
+        error instanceof Failure ? failures[error.code].status : ((error as { statusCode?: number }).statusCode ?? 500);
       return reply.status(status).send(failureReply(error));
     });
     this.#server = app.server as unknown as Http2Server;
     const [near, far] = duplexPair();
-    this.#session = connect("http://memory", { createConnection: () => near, settings: { initialWindowSize: 1_048_576 } });
+    this.#session = connect("http://memory", {
+      createConnection: () => near,
+      settings: { initialWindowSize: 1_048_576 },
+    });
     this.#server.emit("connection", far);
   }
 
@@ -171,8 +187,10 @@ export class MemoryApp implements AsyncDisposable {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       return await new Promise<LinkReply>((resolve, reject) => {
-        stream.once("response", (headers) => resolve({ status: Number(headers[":status"]), headers: {}, body: stream }));
-        stream.once("error", (cause) => reject(isAbort(cause, signal) ? cause : lost()));
+        stream.once("response", (headers) =>
+          resolve({ status: Number(headers[":status"]), headers: {}, body: stream }),
+        );
+        stream.once("error", (cause: Error) => reject(isAbort(cause, signal) ? cause : lost()));
         stream.once("close", () => reject(signal.aborted ? (signal.reason as Error) : lost()));
       });
     } finally {
