@@ -37,12 +37,15 @@ const status = {
 };
 const server = createServer((request, reply) => {
   reply.end(request.url === "/v1/status" ? JSON.stringify(status) : "{}");
-  if (request.url !== "/v1/stop") return;
-  rmSync(join(home, "lock"), { recursive: true });
-  server.close();
-  reply.once("finish", () => server.closeAllConnections());
+  if (request.url === "/v1/stop") setTimeout(stop, 150); // closing links in good order takes a while
 });
 setTimeout(() => server.listen(join(home, "socket")), 100); // a real one needs some time too
+
+function stop(): void {
+  rmSync(join(home, "lock"), { recursive: true });
+  server.close();
+  server.closeAllConnections();
+}
 
 function end(error: object): never {
   process.stderr.write(`${JSON.stringify({ error })}\n`);
