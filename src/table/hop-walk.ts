@@ -105,6 +105,7 @@ class Walk {
       1,
     );
     this.#start();
+    this.#tell(true);
     try {
       while (this.#active + this.#queue.length > 0) {
         await clock.sleep(TICK_MS, signal);

@@ -133,7 +133,7 @@ export interface VersionedRecord {
 /** Whether a row that was verified may be taken for verified under its next record: where it answered is still named. */
 export function isStillThere(row: Row, next: NodeRecord): boolean {
   const { proven } = row;
-  if (proven === undefined) return row.record?.via.join() === next.via.join();
+  if (proven === undefined) return row.record === undefined || row.record.via.join() === next.via.join();
   if (row.hints.some((hint) => isSame(hint.endpoint, proven))) return true;
   return recordEndpoints(next).some((endpoint) => isSame(endpoint, proven));
 }

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { SignedNode } from "../../test/support/signed-node.ts";
+import { type House, Village } from "../../test/support/village.ts";
+import { Scope, silentLog } from "../base/index.ts";
+import { LanDiscovery, type Multicast, type MulticastPacket, SERVICE } from "./lan-discovery.ts";
+
+const attic = new SignedNode(50);
+
+describe("LanDiscovery", () => {
+  test("asks who is there, and says who it is, at once and then ever more rarely", async () => {
+    await using lab = await Lab.open();
+    assert.deepEqual(lab.sent.map(({ kind }) => kind), ["query", "response"]);
+    await lab.village.clock.advance(600_000);
+    const queries = lab.sent.filter(({ kind }) => kind === "query").length;
+    assert.ok(queries > 8 && queries < 25, String(queries));
+  });
+
+  test("announces its id, its port and its addresses on the LAN", async () => {
+    await using lab = await Lab.open();
+    const answers = lab.sent.find(({ kind }) => kind === "response")?.answers ?? [];
+    assert.deepEqual(answers.map(({ type }) => type), ["PTR", "SRV", "TXT", "A"]);
+    assert.deepEqual(answers[1]?.name, `${lab.me.id}.${SERVICE}`);
+    assert.deepEqual(answers[1]?.data, { port: 8088, target: `${lab.me.id}.local`, weight: 0, priority: 0 });
+  });
+
+  test("says nothing of itself while nobody can dial it", async () => {
+    await using lab = await Lab.open({ listens: false });
+    assert.deepEqual(lab.sent.map(({ kind }) => kind), ["query"]);
+  });
+
+  test("dials the sender of an answer, and believes the key alone", async () => {
+    await using lab = await Lab.open();
+    lab.hear(lab.answerOf(attic));
+    assert.deepEqual(lab.me.table.get(attic.id)?.state, "heard");
+    assert.deepEqual(lab.visited, [attic.id]);
+    assert.deepEqual(lab.me.table.get(attic.id)?.hints, [{ endpoint: { host: "192.168.0.9", port: 7 }, source: "lan" }]);
+  });
+
+  test("uses no address that an answer names", async () => {
+    await using lab = await Lab.open();
+    const packet = lab.answerOf(attic);
+    lab.hear({ ...packet, answers: [...packet.answers, { name: "x", type: "A", data: "203.0.113.9" }] });
+    assert.deepEqual(lab.me.table.dialable(lab.me.table.get(attic.id) ?? assert.fail()).endpoints, [{ host: "192.168.0.9", port: 7 }]);
+  });
+
+  test("answers a question within 120 ms, and not twice in a second", async () => {
+    await using lab = await Lab.open();
+    await lab.village.clock.advance(40_000);
+    const answers = () => lab.sent.filter(({ kind }) => kind === "response").length;
+    const before = answers();
+    const query: MulticastPacket = { kind: "query", questions: [{ name: SERVICE, type: "PTR" }], answers: [] };
+    for (let i = 0; i < 5; i++) lab.hear(query);
+    await lab.village.clock.advance(120);
+    assert.equal(answers() - before, 1);
+    lab.hear({ ...query, questions: [{ name: "_http._tcp.local", type: "PTR" }] });
+    await lab.village.clock.advance(900);
+    assert.equal(answers() - before, 1);
+  });
+
+  test("does not dial the same node at the same place every time it is heard", async () => {
+    await using lab = await Lab.open();
+    for (let i = 0; i < 10; i++) lab.hear(lab.answerOf(attic));
+    assert.equal(lab.visited.length, 1);
+  });
+
+  test("leaves a flood from one host at ten nodes, and a flood from many at 64", async () => {
+    await using lab = await Lab.open();
+    for (let i = 0; i < 1_000; i++) lab.hear(lab.answerOf(new SignedNode(100 + i)));
+    assert.ok(lab.me.table.rows.size <= 10, String(lab.me.table.rows.size));
+    for (let i = 0; i < 10_000; i++) {
+      const node = new SignedNode(10_000 + (i % 200));
+      lab.hear(lab.answerOf(node), `192.168.${i % 250}.${(i >> 3) % 250}`);
+      if (i % 100 === 0) await lab.village.clock.advance(1_000);
+    }
+    assert.ok(lab.me.table.rows.size <= 64, String(lab.me.table.rows.size));
+    assert.ok(lab.mostVisits <= 4, String(lab.mostVisits));
+  });
+
+  for (const [what, answers] of [
+    ["no id", [{ name: `attic.${SERVICE}`, type: "SRV", data: { port: 1 } }]],
+    ["no port", [{ name: `${attic.id}.${SERVICE}`, type: "SRV", data: {} }]],
+    ["a port that is none", [{ name: `${attic.id}.${SERVICE}`, type: "SRV", data: { port: 65_536 } }]],
+    ["nothing where the port belongs", [{ name: `${attic.id}.${SERVICE}`, type: "SRV", data: undefined }]],
+    ["another service", [{ name: `${attic.id}._http._tcp.local`, type: "SRV", data: { port: 1 } }]],
+  ] as const) {
+    test(`passes over an answer with ${what}`, async () => {
+      await using lab = await Lab.open();
+      lab.hear({ kind: "response", questions: [], answers });
+      assert.equal(lab.me.table.rows.size, 0);
+    });
+  }
+
+  test("looks for interfaces again every five minutes, and lets go of the old ones", async () => {
+    await using lab = await Lab.open();
+    await lab.village.clock.advance(300_000);
+    assert.deepEqual([lab.opened, lab.listeners], [2, 1]);
+  });
+
+  test("ends when it is aborted, and leaves nothing behind", async () => {
+    const lab = await Lab.open();
+    lab.hear(lab.answerOf(attic));
+    await lab[Symbol.asyncDispose]();
+    assert.deepEqual([lab.village.clock.sleeperCount, lab.listeners], [0, 0]);
+  });
+});
+
+/** A node on a LAN of one interface, on which the test plays everybody else. */
+class Lab implements AsyncDisposable {
+  readonly village = new Village();
+  readonly me: House = this.village.add(1);
+  readonly scope = new Scope();
+  readonly sent: MulticastPacket[] = [];
+  readonly visited: string[] = [];
+  mostVisits = 0;
+  opened = 0;
+  readonly #listeners = new Set<(packet: MulticastPacket, from: string) => void>();
+  #visits = 0;
+
+  static async open({ listens = true } = {}): Promise<Lab> {
+    const lab = new Lab();
+    const { clock, random } = lab.village;
+    const visit = async (id: string, _options: unknown, signal: AbortSignal) => {
+      lab.visited.push(id);
+      lab.mostVisits = Math.max(lab.mostVisits, ++lab.#visits);
+      await clock.sleep(100, signal).finally(() => lab.#visits--);
+      return { kind: "failed", why: "unreachable" } as const;
+    };
+    const self = () => (listens ? lab.me.own : undefined);
+    const open = async () => lab.#interfaces();
+    const { table } = lab.me;
+    const discovery = new LanDiscovery({ table, visitor: { visit }, self, open, clock, random, log: silentLog });
+    lab.scope.spawn((signal) => discovery.run(signal));
+    await clock.advance(0);
+    return lab;
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  hear(packet: MulticastPacket, from = "192.168.0.9"): void {
+    for (const listener of this.#listeners) listener(packet, from);
+  }
+
+  answerOf(node: SignedNode): MulticastPacket {
+    const name = `${node.id}.${SERVICE}`;
+    return { kind: "response", questions: [], answers: [{ name, type: "SRV", data: { port: 7, target: "x.local" } }] };
+  }
+
+  #interfaces(): Multicast[] {
+    this.opened++;
+    return [
+      {
+        addresses: ["192.168.0.2"],
+        send: (packet) => void this.sent.push(packet),
+        onPacket: (listener) => {
+          this.#listeners.add(listener);
+          return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+        },
+      },
+    ];
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.scope.close();
+  }
+}
