@@ -5,7 +5,7 @@
 
 import { appendFile, cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { arrows } from "./arrows.ts";
 import { type Outcome, root, run } from "./run.ts";
 
@@ -186,12 +186,10 @@ export async function planted(): Promise<Outcome> {
   }
 }
 
+/** All that is ours; the libraries are only pointed at. */
 async function copyTree(tree: string): Promise<void> {
-  const parts = ["src", "test", "bench", "tools", "examples", "package.json", "tsconfig.json", "biome.json"];
-  const configs = ["knip.json", ".oxlintrc.json", ".dependency-cruiser.cjs"];
-  for (const part of [...parts, ...configs]) {
-    await cp(join(root, part), join(tree, part), { recursive: true, filter: (path) => !path.endsWith("tools/node") });
-  }
+  const others = ["node_modules", ".git", "dist"];
+  await cp(root, tree, { recursive: true, filter: (path) => !others.includes(basename(path)) });
   await symlink(join(root, "node_modules"), join(tree, "node_modules"));
 }
 
