@@ -1,0 +1,132 @@
+/**
+ * One end of a link, made of the product's own network room: it answers `CONNECT` streams and opens them.
+ *
+ * Targets: `source:<bytes>` sends that much (0: without end), `echo:` sends back what comes, `tcp:<port>` is a
+ * service on this machine's loopback.
+ */
+
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import type { Duplex } from "node:stream";
+import { silentLog, systemClock } from "../../src/base/index.ts";
+import { identityFromSeed, type Link, Network, Answering, TcpCarrier } from "../../src/network/index.ts";
+import { act } from "../support/actor.ts";
+import { drain, source } from "../support/octets.ts";
+import type { NodeId } from "../../src/core/index.ts";
+
+export interface End {
+  readonly id: NodeId;
+  readonly port: number;
+}
+
+const never = new AbortController().signal;
+const identity = await identityFromSeed(randomBytes(32));
+const answering = new Answering(systemClock, { isKnown: () => true });
+const network = new Network({
+  id: identity.id,
+  carrier: new TcpCarrier({ identity, clock: systemClock, isTrusted: () => true }),
+  answering,
+  clock: systemClock,
+  log: silentLog,
+  isTrusted: () => true,
+  isKnown: () => true,
+});
+answering.attach(
+  (_request, response) => void response.end(),
+  (tunnel) => {
+    const [kind = "", rest = ""] = tunnel.target.split(":");
+    carry(kind, rest, tunnel.accept());
+  },
+);
+const held: Duplex[] = [];
+
+const part = {
+  async listen(): Promise<End> {
+    const { endpoints } = await network.listen({ port: 0, hosts: ["127.0.0.1"] }, never);
+    return { id: identity.id, port: endpoints[0]?.port ?? 0 };
+  },
+
+  /** @returns milliseconds from the first CONNECT to the last byte; the link was there before */
+  async pull({ end, streams, bytes }: { end: End; streams: number; bytes: number }): Promise<number> {
+    const link = await linkTo(end);
+    const from = performance.now();
+    const each = async () => {
+      const stream = await link.connect(`source:${bytes / streams}`, never);
+      await drain(stream, bytes / streams);
+    };
+    await Promise.all(Array.from({ length: streams }, each));
+    return performance.now() - from;
+  },
+
+  /** A port on this machine's loopback that leads to `to` on the other end's. @returns its number */
+  async forward({ end, to }: { end: End; to: number }): Promise<number> {
+    const link = await linkTo(end);
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      link.connect(`tcp:${to}`, never).then(
+        (stream) => splice(socket, stream),
+        () => socket.destroy(),
+      );
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
+  },
+
+  /** Opens streams that never end, and reads none of them. */
+  async hold({ end, streams }: { end: End; streams: number }): Promise<void> {
+    const link = await linkTo(end);
+    for (let i = 0; i < streams; i++) held.push(await link.connect("source:0", never));
+    for (const stream of held) stream.on("error", () => {});
+  },
+
+  /** What the held streams hold here, and how many of them the link has reset. */
+  held(): { bytes: number; reset: number } {
+    const bytes = held.reduce((sum, stream) => sum + stream.readableLength, 0);
+    return { bytes, reset: held.filter((stream) => stream.destroyed).length };
+  },
+
+  /** @returns the round trips of one byte through a stream of its own, in milliseconds */
+  async echo({ end, times }: { end: End; times: number }): Promise<number[]> {
+    const link = await linkTo(end);
+    const stream = await link.connect("echo:", never);
+    const trips: number[] = [];
+    for (let i = 0; i < times; i++) {
+      const from = performance.now();
+      stream.write("x");
+      await once(stream, "data");
+      trips.push(performance.now() - from);
+    }
+    stream.end();
+    return trips;
+  },
+
+  /** What the process needs after a collection, in bytes. */
+  async rss(): Promise<number> {
+    for (let i = 0; i < 3; i++) {
+      globalThis.gc?.();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return process.memoryUsage.rss();
+  },
+};
+
+function linkTo({ id, port }: End): Promise<Link> {
+  return network.link({ id, endpoints: [{ host: "127.0.0.1", port }], via: [] }, never);
+}
+
+function carry(kind: string, rest: string, stream: Duplex): void {
+  stream.on("error", () => {}); // the other end is done
+  if (kind === "echo") stream.pipe(stream);
+  else if (kind === "source") source(rest === "0" ? Number.POSITIVE_INFINITY : Number(rest)).pipe(stream);
+  else splice(connect({ port: Number(rest), host: "127.0.0.1", allowHalfOpen: true }), stream);
+}
+
+/** Joins two byte pipes, either way, until both have ended or one has failed. */
+function splice(a: Duplex, b: Duplex): void {
+  a.on("error", () => b.destroy()).pipe(b);
+  b.on("error", () => a.destroy()).pipe(a);
+}
+
+export type NodePart = typeof part;
+act(part);

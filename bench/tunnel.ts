@@ -1,0 +1,151 @@
+/** How much of a machine's own speed is left inside a link, and what readers that stop cost it. */
+
+import type { NodePart } from "./actors/node.ts";
+import type { TcpPart } from "./actors/tcp.ts";
+import type { TlsPart } from "./actors/tls.ts";
+import { Actor } from "./support/actor.ts";
+import { type Bench, type Row, type Table, verdict } from "./support/bench.ts";
+import { alternate, MB, MIB, median, quantile } from "./support/numbers.ts";
+import { ciphers, lacksOpenSsh, OpenSsh } from "./support/openssh.ts";
+import { peakRssBytes, resetPeak } from "./support/process-costs.ts";
+
+/** One second or so a measurement: long enough for windows and compilers to settle, short enough for many. */
+const BYTES = 512 * MB;
+const ROUNDS = 7;
+const STREAMS = [1, 8, 64] as const;
+
+export const tunnel: Bench = {
+  name: "tunnel",
+  summary: "CONNECT streams between two node processes, beside plain TLS between two",
+  async run(note) {
+    await using server = await Actor.start<NodePart>("node.ts");
+    await using client = await Actor.start<NodePart>("node.ts");
+    await using plainServer = await Actor.start<TlsPart>("tls.ts");
+    await using plainClient = await Actor.start<TlsPart>("tls.ts");
+    const end = await server.call("listen");
+    const port = await plainServer.call("listen");
+    const rows: Row[] = [];
+    for (const streams of STREAMS) {
+      note(`${streams} streams`);
+      for (const { pid } of [server, client]) resetPeak(pid);
+      const ms = await alternate(["link", "tls"], ROUNDS, (name) =>
+        name === "link"
+          ? client.call("pull", { end, streams, bytes: BYTES })
+          : plainClient.call("pull", { port, streams, bytes: BYTES }),
+      );
+      const ratio = median(ms.tls) / median(ms.link);
+      rows.push({
+        streams,
+        "CONNECT MB/s": speed(ms.link),
+        "plain TLS MB/s": speed(ms.tls),
+        ratio,
+        target: streams === 1 ? ">= 0.8" : "",
+        verdict: streams === 1 ? verdict(ratio >= 0.8) : "",
+        "reader peak MiB": mib(peakRssBytes(client.pid)),
+        "sender peak MiB": mib(peakRssBytes(server.pid)),
+      });
+    }
+    return [{ title: "Throughput of CONNECT streams on one link; plain TLS has a connection a stream", rows }];
+  },
+};
+
+export const forward: Bench = {
+  name: "forward",
+  summary: "a forwarded TCP port, both local hops included, beside ssh -L of OpenSSH",
+  lacks: lacksOpenSsh,
+  async run(note) {
+    await using service = await Actor.start<TcpPart>("tcp.ts");
+    await using reader = await Actor.start<TcpPart>("tcp.ts");
+    await using server = await Actor.start<NodePart>("node.ts");
+    await using client = await Actor.start<NodePart>("node.ts");
+    await using ssh = await OpenSsh.open();
+    const to = await service.call("serve");
+    const ports: Record<string, number> = {
+      p2prc: await client.call("forward", { end: await server.call("listen"), to }),
+    };
+    for (const cipher of ciphers) ports[cipher] = await ssh.forward(to, cipher);
+    const rows: Row[] = [];
+    for (const streams of STREAMS) {
+      note(`${streams} streams`);
+      const ms = await alternate(Object.keys(ports), ROUNDS, (name) =>
+        reader.call("pull", { port: ports[name] ?? 0, streams, bytes: BYTES / 2 }),
+      );
+      const own = speed(ms["p2prc"] ?? [], BYTES / 2);
+      for (const [name, each] of Object.entries(ms)) {
+        const theirs = speed(each, BYTES / 2);
+        rows.push({
+          streams,
+          through: name === "p2prc" ? name : `ssh -L, ${name.replace("@openssh.com", "")}`,
+          "MB/s": theirs,
+          "p2prc / this": own / theirs,
+          target: name === "p2prc" ? "" : "> 1",
+          verdict: name === "p2prc" ? "" : verdict(own > theirs),
+        });
+      }
+    }
+    return [{ title: "A TCP port forwarded over loopback: reader -> local port -> link -> service", rows }];
+  },
+};
+
+export const stoppedReaders: Bench = {
+  name: "stopped-readers",
+  summary: "what readers that stop cost a link in memory, and whether others are held up",
+  async run(note) {
+    const rows: Row[] = [];
+    for (const streams of [1, 64]) {
+      note(`${streams} readers that stop`);
+      rows.push(await stop(streams));
+    }
+    return [{ title: "Readers that stop on one link, each sent to without end", rows }] satisfies Table[];
+  },
+};
+
+/** How long the senders push against readers that do not read. */
+const PUSH_MS = 3_000;
+const ECHOES = 300;
+const LIMIT_MIB = 32;
+
+async function stop(streams: number): Promise<Row> {
+  await using server = await Actor.start<NodePart>("node.ts");
+  await using client = await Actor.start<NodePart>("node.ts");
+  const end = await server.call("listen");
+  const pull = async () => {
+    const ms: number[] = [];
+    for (let i = 0; i < 3; i++) ms.push(await client.call("pull", { end, streams: 1, bytes: BYTES }));
+    return speed(ms);
+  };
+  await pull();
+  const freeSpeed = await pull();
+  const freeEchoes = await client.call("echo", { end, times: ECHOES });
+  const before = { reader: await client.call("rss"), sender: await server.call("rss") };
+  await client.call("hold", { end, streams });
+  await new Promise((resolve) => setTimeout(resolve, PUSH_MS));
+  const more = {
+    reader: (await client.call("rss")) - before.reader,
+    sender: (await server.call("rss")) - before.sender,
+  };
+  const held = await client.call("held");
+  const echoes = await client.call("echo", { end, times: ECHOES });
+  const besideSpeed = await pull();
+  return {
+    stopped: streams,
+    "unread MiB": held.bytes / MIB,
+    reset: held.reset,
+    "reader + MiB": more.reader / MIB,
+    "sender + MiB": more.sender / MIB,
+    target: `<= ${LIMIT_MIB}`,
+    verdict: verdict(Math.max(more.reader, more.sender) <= LIMIT_MIB * MIB),
+    "other stream MB/s": besideSpeed,
+    "was MB/s": freeSpeed,
+    "echo p99 ms": quantile(echoes, 0.99),
+    "was ms": quantile(freeEchoes, 0.99),
+  };
+}
+
+function speed(ms: readonly number[], bytes = BYTES): number {
+  return bytes / MB / (median(ms) / 1_000);
+}
+
+function mib(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : Math.round(bytes / MIB);
+}
