@@ -20,7 +20,7 @@ export const steps: readonly Step[] = [
   {
     name: "promises",
     summary: "oxlint with types: nothing unawaited, and the limits and bans of the style",
-    run: () => run(["oxlint", "--type-aware", "--deny-warnings"]),
+    run: () => run(["oxlint", "--type-aware", "--deny-warnings", "--format=stylish"]),
   },
   { name: "arrows", summary: "dependency-cruiser: floors, doors, cycles, a light command line", run: () => arrows() },
   {
