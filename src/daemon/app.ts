@@ -7,10 +7,13 @@
 
 import swagger from "@fastify/swagger";
 import Fastify, {
+  LogController,
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
   type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
 } from "fastify";
 import { type GuardDeps, guardRoutes, nothingHere, type RouteRow } from "../access/index.ts";
 import type { Log } from "../base/index.ts";
@@ -42,7 +45,7 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     loggerInstance: fastifyLogger(log),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 300, ignoreTrailingSlash: true },
     ajv: { customOptions: { coerceTypes: "array", removeAdditional: false, useDefaults: true } },
   });
@@ -53,6 +56,10 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
   });
   app.setNotFoundHandler((_request, reply) => {
     void reply.code(404).send(failureReply(nothingHere()));
+  });
+  app.addHook("onRequest", (request, reply, done) => {
+    endWithAnswer(request, reply);
+    done();
   });
   app.addHook("onResponse", (request, reply, done) => {
     metrics.answered({
@@ -67,6 +74,18 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
   for (const plugin of plugins) await app.register(plugin);
   await app.ready();
   return { app, routes: routes() };
+}
+
+/**
+ * Fastify's own `request.signal` aborts when the body has been read (it follows "close" of the incoming
+ * message, which Node emits then); this one aborts when the asker leaves before he has his answer.
+ */
+function endWithAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  const gone = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) gone.abort(new Failure("link-lost", "whoever asked has left"));
+  });
+  Object.defineProperty(request, "signal", { value: gone.signal });
 }
 
 /** Hands raw requests of any HTTP version to the application. */

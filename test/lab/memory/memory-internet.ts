@@ -105,7 +105,7 @@ class WireEnd extends Duplex {
     this.on("error", () => {});
   }
 
-  take(chunk: Buffer | null, taken: () => void): void {
+  receive(chunk: Buffer | null, taken: () => void): void {
     this.bytesRead += chunk?.length ?? 0;
     if (this.destroyed || this.push(chunk) || chunk === null) taken();
     else this.#readerWants = taken;
@@ -118,11 +118,11 @@ class WireEnd extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    setImmediate(() => (this.#cut() ? done() : this.peer?.take(chunk, done)));
+    setImmediate(() => (this.#cut() ? done() : this.peer?.receive(chunk, done)));
   }
 
   override _final(done: () => void): void {
-    setImmediate(() => (this.#cut() ? done() : this.peer?.take(null, done)));
+    setImmediate(() => (this.#cut() ? done() : this.peer?.receive(null, done)));
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
