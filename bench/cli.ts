@@ -171,7 +171,8 @@ class Home implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    // A daemon that has just ended may still be writing its compile cache.
+    await rm(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 

@@ -82,8 +82,8 @@ const part = {
 
   /** What the held streams hold here, and how many of them the link has reset. */
   held(): { bytes: number; reset: number } {
-    const bytes = held.reduce((sum, stream) => sum + stream.readableLength, 0);
-    return { bytes, reset: held.filter((stream) => stream.destroyed).length };
+    const open = held.filter((stream) => !stream.destroyed);
+    return { bytes: open.reduce((sum, stream) => sum + stream.readableLength, 0), reset: held.length - open.length };
   },
 
   /** @returns the round trips of one byte through a stream of its own, in milliseconds */

@@ -29,7 +29,17 @@ export {
 } from "./record.ts";
 export { type FailureReply, failureReply, PROGRESS_TYPE, progressLines } from "./progress.ts";
 export { cleanText, isCleanText } from "./text.ts";
-export { type AddressKind, AllowedNetworks, canonicalAddress, classifyAddress, isNearby, mayDialGossiped, type Netgroup, netgroup, noNetworks } from "./address.ts";
+export {
+  type AddressKind,
+  AllowedNetworks,
+  canonicalAddress,
+  classifyAddress,
+  isNearby,
+  mayDialGossiped,
+  type Netgroup,
+  netgroup,
+  noNetworks,
+} from "./address.ts";
 export { localNameFor, type Named, parseLocalName, resolveName, shownName } from "./names.ts";
 export { byRank, type Rank, type Rankable, rank, type RankPart } from "./rank.ts";
 export { formatDuration, MAX_DURATION_MS, parseDuration } from "./duration.ts";

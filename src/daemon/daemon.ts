@@ -89,7 +89,22 @@ async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<
 }
 
 function pluginsOf(parts: Parts, metrics: Metrics) {
-  const { network, table, grants, invites, lending, specs, speedTests, clock, log, logFile, stop, own, identity, name } = parts;
+  const {
+    network,
+    table,
+    grants,
+    invites,
+    lending,
+    specs,
+    speedTests,
+    clock,
+    log,
+    logFile,
+    stop,
+    own,
+    identity,
+    name,
+  } = parts;
   const resolve = (text: string) => table.resolve(text);
   const isFriend = (id: NodeId) => table.relationOf(id) !== undefined;
   const lend = async (on: boolean, signal: AbortSignal) => {
@@ -113,8 +128,26 @@ function pluginsOf(parts: Parts, metrics: Metrics) {
       attempts: (id) => network.attempts(id),
     }),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
-    serveMeasure({ resolve, reach: network, specs, speedTests, isFriend, note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }), clock, log }),
-    serveAccess({ id: identity.id, name: () => name, reach: network, befriend, grants, invites, clock, log: log.with({ room: "access" }) }),
+    serveMeasure({
+      resolve,
+      reach: network,
+      specs,
+      speedTests,
+      isFriend,
+      note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }),
+      clock,
+      log,
+    }),
+    serveAccess({
+      id: identity.id,
+      name: () => name,
+      reach: network,
+      befriend,
+      grants,
+      invites,
+      clock,
+      log: log.with({ room: "access" }),
+    }),
   ];
 }
 

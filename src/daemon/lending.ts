@@ -74,7 +74,8 @@ export class Lending implements AsyncDisposable {
 
   async #listen(signal: AbortSignal): Promise<Listener> {
     const { port, hosts } = this.#options;
-    const wanted = port === undefined ? [...Array(NEXT_PORTS + 1).keys()].map((offset) => DEFAULT_PORT + offset) : [port];
+    const wanted =
+      port === undefined ? [...Array(NEXT_PORTS + 1).keys()].map((offset) => DEFAULT_PORT + offset) : [port];
     for (const each of wanted) {
       try {
         return await this.#deps.listen({ port: each, ...(hosts === undefined ? {} : { hosts }) }, signal);

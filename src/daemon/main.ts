@@ -12,7 +12,8 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, ()
 
 const [flag, home = "", ...flags] = process.argv.slice(2);
 try {
-  if (flag !== "--home" || home === "") throw new Failure("bad-argument", "the daemon is started as `main.ts --home FOLDER`");
+  if (flag !== "--home" || home === "")
+    throw new Failure("bad-argument", "the daemon is started as `main.ts --home FOLDER`");
   const { platform, pid, env } = process;
   await runDaemon({ home, flags, environment: env, platform, uid: process.getuid?.(), pid }, stop.signal);
 } catch (error) {

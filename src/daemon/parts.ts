@@ -3,7 +3,14 @@
 import { AccessStore, Grants, Invites } from "../access/index.ts";
 import type { Scope } from "../base/index.ts";
 import { type Grant, isNearby, type NodeId, VERSION } from "../core/index.ts";
-import { findSystemGpus, MeasureRounds, measureRoundTrip, SpecSheet, SpeedTests, toolRunner } from "../measure/index.ts";
+import {
+  findSystemGpus,
+  MeasureRounds,
+  measureRoundTrip,
+  SpecSheet,
+  SpeedTests,
+  toolRunner,
+} from "../measure/index.ts";
 import { Answering, Network, TcpCarrier } from "../network/index.ts";
 import { IpTable } from "../table/index.ts";
 import type { Ground } from "./ground.ts";
@@ -82,7 +89,16 @@ function describeSelf({ clock, log, home, identity, boot, database, name, config
 }
 
 function openReach(
-  { identity, clock, log, allowed, config, addresses, own, acquaintance }: Ground & Self & { readonly acquaintance: Acquaintance },
+  {
+    identity,
+    clock,
+    log,
+    allowed,
+    config,
+    addresses,
+    own,
+    acquaintance,
+  }: Ground & Self & { readonly acquaintance: Acquaintance },
   scope: Scope,
 ): Reaching {
   const isTrusted = (address: string) => isNearby(address, allowed);
@@ -110,7 +126,12 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
   const { id } = identity;
   const store = new AccessStore(database);
   const access = log.with({ room: "access" });
-  const grants: Grants = new Grants({ store, nameOf: (node) => (table.nodes.get(node) === undefined ? undefined : table.nameOf(node)), clock, log: access });
+  const grants: Grants = new Grants({
+    store,
+    nameOf: (node) => (table.nodes.get(node) === undefined ? undefined : table.nameOf(node)),
+    clock,
+    log: access,
+  });
   const table = scope.own(
     IpTable.open({
       id,
@@ -147,7 +168,11 @@ function openMeasuring({ clock, random, log, network, table }: Ground & Reaching
   const note = table.note.bind(table);
   // Only links that are there anyway are measured in the background.
   const linked = () =>
-    network.links.map(({ peer: id }) => ({ id, joined: table.relationOf(id) !== undefined, speedAt: table.nodes.get(id)?.measures?.speedAt }));
+    network.links.map(({ peer: id }) => ({
+      id,
+      joined: table.relationOf(id) !== undefined,
+      speedAt: table.nodes.get(id)?.measures?.speedAt,
+    }));
   const speedTests = new SpeedTests({ clock, note: (id, { at, ...speed }) => note(id, { ...speed, speedAt: at }) });
   const rounds = new MeasureRounds({
     nodes: linked,

@@ -33,7 +33,12 @@ export interface RunOptions {
 export async function runDaemon(options: RunOptions, signal: AbortSignal): Promise<void> {
   const { environment, platform, uid, pid } = options;
   const flags = parseFlags(options.flags);
-  const home = await openHome(options.home, { platform, uid, runtimeFolder: environment["XDG_RUNTIME_DIR"], tempFolder: tmpdir() });
+  const home = await openHome(options.home, {
+    platform,
+    uid,
+    runtimeFolder: environment["XDG_RUNTIME_DIR"],
+    tempFolder: tmpdir(),
+  });
   const config = await readConfig({ flags, environment, file: home.config });
   await using scope = new Scope(signal);
   const asked = Promise.withResolvers<void>();
@@ -89,6 +94,10 @@ function parseFlags(args: readonly string[]) {
       labels,
     };
   } catch (cause) {
-    throw new Failure("bad-argument", `the daemon was started with words it does not know: ${(cause as Error).message}`, { cause });
+    throw new Failure(
+      "bad-argument",
+      `the daemon was started with words it does not know: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }

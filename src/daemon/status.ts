@@ -27,7 +27,13 @@ export function statusOf(parts: Parts): Status {
 function linksOf({ network, answering, table }: Parts): Status["links"] {
   const asking = network.links.map(({ peer, path }) => {
     const { rttMs } = table.nodes.get(peer)?.measures ?? {};
-    return { id: peer, name: table.nameOf(peer), path: path.kind, asks: true, ...(rttMs === undefined ? {} : { rttMs }) };
+    return {
+      id: peer,
+      name: table.nameOf(peer),
+      path: path.kind,
+      asks: true,
+      ...(rttMs === undefined ? {} : { rttMs }),
+    };
   });
   const answered = answering.callers.flatMap(({ caller, path }) =>
     caller.kind === "node" ? [{ id: caller.id, name: table.nameOf(caller.id), path: path.kind, asks: false }] : [],

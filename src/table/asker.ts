@@ -87,7 +87,9 @@ export class Asker {
     if (reply.records.length > limit + 1) throw this.#refuse(id, `over ${limit} records`);
     const learned = table.learn(reply.records, { kind: "node", id });
     this.#count(id, learned);
-    this.#neighbours.set(id, { since: reply.cursor, heard, announced });
+    // While there is more, what was known before still need not be told.
+    const told = reply.more ? (this.#neighbours.get(id)?.heard ?? 0) : heard;
+    this.#neighbours.set(id, { since: reply.cursor, heard: told, announced });
     return { ...learned, more: reply.more };
   }
 
@@ -95,7 +97,7 @@ export class Asker {
     const { self, random } = this.#deps;
     const last = this.#neighbours.get(id);
     const own = self();
-    const known = this.#knownSince(id, last);
+    const known = limit === 0 ? this.#knownOf(id) : this.#knownSince(id, last);
     const news = own !== undefined && own.record.seq !== last?.announced && isReachable(own);
     return {
       question: {
@@ -110,11 +112,14 @@ export class Asker {
 
   /** What `id` need not tell: all that was heard since it was asked last, and its own record. */
   #knownSince(id: NodeId, last: Neighbour | undefined): number[] {
-    const { table } = this.#deps;
-    const known = Array.from(table.rows.heardLog.changedAfter(last?.heard ?? 0), (row) => row.mark);
-    const peer = table.get(id);
-    if (peer?.record !== undefined && last !== undefined) known.push(peer.mark);
+    const known = this.#knownOf(id);
+    for (const row of this.#deps.table.rows.heardLog.changedAfter(last?.heard ?? 0)) known.push(row.mark);
     return known;
+  }
+
+  #knownOf(id: NodeId): number[] {
+    const peer = this.#deps.table.get(id);
+    return peer?.record === undefined ? [] : [peer.mark];
   }
 
   async #judged(id: NodeId, ask: () => Promise<TableReply>): Promise<TableReply> {

@@ -84,11 +84,13 @@ export class ChangeLog {
   }
 
   /** The rows that changed after `version`. */
-  *changedAfter(version: number): IterableIterator<Row> {
+  changedAfter(version: number): Row[] {
+    const rows: Row[] = [];
     for (let i = this.#firstAfter(version); i < this.#versions.length; i++) {
       const row = this.#rows[i] as Row;
-      if (row[this.#field] === this.#versions[i]) yield row;
+      if (row[this.#field] === this.#versions[i]) rows.push(row);
     }
+    return rows;
   }
 
   #cursor(version: number): string {

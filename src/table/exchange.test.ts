@@ -62,7 +62,10 @@ describe("Exchange", () => {
     lab.me.links.get(dying.id)?.break();
     await lab.village.clock.advance(2_000);
     assert.equal(lab.me.table.get(dying.id)?.state, "suspect");
-    assert.equal([...lab.me.table.rows.passed.changedAfter(0)].some((row) => row.id === dying.id), false);
+    assert.equal(
+      [...lab.me.table.rows.passed.changedAfter(0)].some((row) => row.id === dying.id),
+      false,
+    );
   });
 
   test("takes a suspect back when it answers again", async () => {
@@ -114,7 +117,10 @@ describe("Exchange", () => {
       lab.me.links.get(house.id)?.break();
     }
     await lab.village.clock.advance(8 * HOUR);
-    assert.deepEqual(there.map(({ id }) => lab.state(id) ?? "gone").filter((state) => state === "verified"), []);
+    assert.deepEqual(
+      there.map(({ id }) => lab.state(id) ?? "gone").filter((state) => state === "verified"),
+      [],
+    );
     for (const house of there) house.fate = "answers";
     await lab.village.clock.advance(8 * HOUR);
     assert.equal(lab.me.table.rows.counts.verified, 5);

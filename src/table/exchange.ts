@@ -27,12 +27,10 @@ export interface ExchangeOptions {
   readonly intervalMs?: number;
   /** Between two rounds when nothing changes. @default 600_000 */
   readonly idleIntervalMs?: number;
-  /** Nodes that were only heard of, tested in each round. @default 16 */
+  /** Nodes that were only heard of, tested in each round. @default 8 */
   readonly feelers?: number;
 }
 
-/** Each feels like one visit to the one visited; 8 at a time are no burst on a home's line. */
-const CONCURRENT_FEELERS = 8;
 /** A feeler asks for a little: enough that lineages mix, too little to matter when nobody new is found. */
 const FEELER_RECORDS = 50;
 /** One verified row is visited again so often: 360 handshakes a day are 2 MB. */
@@ -60,7 +58,7 @@ export class Exchange {
     this.#deps = deps;
     this.#intervalMs = options.intervalMs ?? 30_000;
     this.#idleIntervalMs = options.idleIntervalMs ?? 600_000;
-    this.#feelers = options.feelers ?? 16;
+    this.#feelers = options.feelers ?? 8;
   }
 
   /** Works until `signal` aborts. */
@@ -81,11 +79,8 @@ export class Exchange {
     await outbound.fill(signal);
     let news = await this.#visit(this.#partner(), undefined, signal);
     const testing = this.#untested();
-    for (let i = 0; i < testing.length; i += CONCURRENT_FEELERS) {
-      const some = testing.slice(i, i + CONCURRENT_FEELERS);
-      const found = await Promise.all(some.map((row) => this.#visit(row.id, FEELER_RECORDS, signal)));
-      news ||= found.includes(true);
-    }
+    const found = await Promise.all(testing.map((row) => this.#visit(row.id, FEELER_RECORDS, signal)));
+    news ||= found.includes(true);
     await this.#recheck(signal);
     return news || testing.length > 0;
   }

@@ -30,7 +30,14 @@ describe("ip_table.json", () => {
   });
 
   test("says null and nothing where nothing is known", () => {
-    const { downBytesPerSecond: _down, upBytesPerSecond: _up, rttMs: _rtt, path: _path, lastSeen: _seen, ...bare } = full;
+    const {
+      downBytesPerSecond: _down,
+      upBytesPerSecond: _up,
+      rttMs: _rtt,
+      path: _path,
+      lastSeen: _seen,
+      ...bare
+    } = full;
     const [entry] = entries(formatIpTable([{ ...bare, addresses: [] }]));
     assert.deepEqual(
       [entry?.["IPV4"], entry?.["IPV6"], entry?.["Latency"], entry?.["Download"], entry?.["Path"], entry?.["LastSeen"]],
@@ -136,7 +143,13 @@ class Lab implements AsyncDisposable {
   private constructor(folder: string) {
     this.folder = folder;
     const log = { ...silentLog, warn: (message: string) => void this.warnings.push(message) };
-    this.file = new IpTableFile({ path: join(folder, "ip_table.json"), rows: () => this.rows, version: () => this.version, clock: this.clock, log });
+    this.file = new IpTableFile({
+      path: join(folder, "ip_table.json"),
+      rows: () => this.rows,
+      version: () => this.version,
+      clock: this.clock,
+      log,
+    });
   }
 
   get path(): string {

@@ -39,7 +39,13 @@ describe("The filter of what is known", () => {
   });
 
   test("reads any bits that a stranger sends", () => {
-    fc.assert(fc.property(fc.string(), fc.integer(), (bits, mark) => typeof decodeFilter({ salt: 1, bits })(mark) === "boolean"));
+    fc.assert(
+      fc.property(
+        fc.string(),
+        fc.integer(),
+        (bits, mark) => typeof decodeFilter({ salt: 1, bits })(mark) === "boolean",
+      ),
+    );
   });
 });
 

@@ -10,7 +10,10 @@ const attic = new SignedNode(50);
 describe("LanDiscovery", () => {
   test("asks who is there, and says who it is, at once and then ever more rarely", async () => {
     await using lab = await Lab.open();
-    assert.deepEqual(lab.sent.map(({ kind }) => kind), ["query", "response"]);
+    assert.deepEqual(
+      lab.sent.map(({ kind }) => kind),
+      ["query", "response"],
+    );
     await lab.village.clock.advance(600_000);
     const queries = lab.sent.filter(({ kind }) => kind === "query").length;
     assert.ok(queries > 8 && queries < 25, String(queries));
@@ -19,14 +22,20 @@ describe("LanDiscovery", () => {
   test("announces its id, its port and its addresses on the LAN", async () => {
     await using lab = await Lab.open();
     const answers = lab.sent.find(({ kind }) => kind === "response")?.answers ?? [];
-    assert.deepEqual(answers.map(({ type }) => type), ["PTR", "SRV", "TXT", "A"]);
+    assert.deepEqual(
+      answers.map(({ type }) => type),
+      ["PTR", "SRV", "TXT", "A"],
+    );
     assert.deepEqual(answers[1]?.name, `${lab.me.id}.${SERVICE}`);
     assert.deepEqual(answers[1]?.data, { port: 8088, target: `${lab.me.id}.local`, weight: 0, priority: 0 });
   });
 
   test("says nothing of itself while nobody can dial it", async () => {
     await using lab = await Lab.open({ listens: false });
-    assert.deepEqual(lab.sent.map(({ kind }) => kind), ["query"]);
+    assert.deepEqual(
+      lab.sent.map(({ kind }) => kind),
+      ["query"],
+    );
   });
 
   test("dials the sender of an answer, and believes the key alone", async () => {
@@ -34,14 +43,18 @@ describe("LanDiscovery", () => {
     lab.hear(lab.answerOf(attic));
     assert.deepEqual(lab.me.table.get(attic.id)?.state, "heard");
     assert.deepEqual(lab.visited, [attic.id]);
-    assert.deepEqual(lab.me.table.get(attic.id)?.hints, [{ endpoint: { host: "192.168.0.9", port: 7 }, source: "lan" }]);
+    assert.deepEqual(lab.me.table.get(attic.id)?.hints, [
+      { endpoint: { host: "192.168.0.9", port: 7 }, source: "lan" },
+    ]);
   });
 
   test("uses no address that an answer names", async () => {
     await using lab = await Lab.open();
     const packet = lab.answerOf(attic);
     lab.hear({ ...packet, answers: [...packet.answers, { name: "x", type: "A", data: "203.0.113.9" }] });
-    assert.deepEqual(lab.me.table.dialable(lab.me.table.get(attic.id) ?? assert.fail()).endpoints, [{ host: "192.168.0.9", port: 7 }]);
+    assert.deepEqual(lab.me.table.dialable(lab.me.table.get(attic.id) ?? assert.fail()).endpoints, [
+      { host: "192.168.0.9", port: 7 },
+    ]);
   });
 
   test("answers a question within 120 ms, and not twice in a second", async () => {

@@ -22,7 +22,10 @@ describe("A node that does not answer", () => {
     }
     assert.equal(lab.row.state, "suspect");
     const least = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600];
-    assert.ok(waits.every((wait, i) => wait >= (least[i] ?? 0) && wait <= (least[i] ?? 0) * 1.25), waits.join(" "));
+    assert.ok(
+      waits.every((wait, i) => wait >= (least[i] ?? 0) && wait <= (least[i] ?? 0) * 1.25),
+      waits.join(" "),
+    );
   });
 
   test("leaves after ten tries and an hour, not sooner", async () => {

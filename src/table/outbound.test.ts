@@ -31,14 +31,20 @@ describe("Outbound", () => {
     await lab.fill();
     assert.ok(lab.outbound.ids.includes(friend.id));
     assert.equal(lab.outbound.ids.length, 8);
-    assert.equal([...lab.me.links.values()].reduce((sum, link) => sum + link.holders, 0), 8);
+    assert.equal(
+      [...lab.me.links.values()].reduce((sum, link) => sum + link.holders, 0),
+      8,
+    );
   });
 
   test("does without a friend that does not answer", async () => {
     using lab = new Lab();
     const [friend = assert.fail(), ...others] = lab.neighbours(20);
     friend.fate = "refuses";
-    lab.me.knows(...others).hear(friend).befriends(friend);
+    lab.me
+      .knows(...others)
+      .hear(friend)
+      .befriends(friend);
     await lab.fill();
     assert.equal(lab.outbound.ids.length, 8);
   });
@@ -60,7 +66,9 @@ describe("Outbound", () => {
     lab.me.knows(guide);
     lab.hearsThrough(guide, [...Array.from({ length: 6 }, (_, i) => lab.village.add(2_000 + i, {})), ...far]);
     await lab.fill();
-    const providers = lab.outbound.ids.map((id) => lab.village.house(id)?.node.address.split(".").slice(0, 2).join("."));
+    const providers = lab.outbound.ids.map((id) =>
+      lab.village.house(id)?.node.address.split(".").slice(0, 2).join("."),
+    );
     assert.equal(new Set(providers).size, 8);
   });
 
@@ -121,8 +129,12 @@ class Lab implements Disposable {
   }
 
   hearsThrough(guide: House, others: readonly House[]): void {
-    this.me.table.learn(others.map((other) => other.own.signed), { kind: "node", id: guide.id });
-    for (const other of others) this.me.table.answered(other.id, { kind: "tcp4", remote: `${other.node.address}:8088` });
+    this.me.table.learn(
+      others.map((other) => other.own.signed),
+      { kind: "node", id: guide.id },
+    );
+    for (const other of others)
+      this.me.table.answered(other.id, { kind: "tcp4", remote: `${other.node.address}:8088` });
   }
 
   fill(): Promise<void> {
@@ -130,7 +142,9 @@ class Lab implements Disposable {
   }
 
   anchors(): NodeId[] {
-    return Array.from(this.me.table.rows.all()).filter((row) => row.anchor).map((row) => row.id);
+    return Array.from(this.me.table.rows.all())
+      .filter((row) => row.anchor)
+      .map((row) => row.id);
   }
 
   [Symbol.dispose](): void {

@@ -28,7 +28,8 @@ describe("ProbeRation", () => {
 
   test("allows ten a minute per machine, whatever the ports", async () => {
     const lab = new Lab();
-    const tries = () => Array.from({ length: 50 }, (_, port) => lab.take("20.0.0.1", 2_000 + port)).filter(Boolean).length;
+    const tries = () =>
+      Array.from({ length: 50 }, (_, port) => lab.take("20.0.0.1", 2_000 + port)).filter(Boolean).length;
     assert.equal(tries(), 10);
     await lab.clock.advance(MINUTE - 1);
     assert.equal(tries(), 0);

@@ -34,7 +34,10 @@ describe("RowStore", () => {
     lab.verify(attic);
     lab.store.flush();
     const next = new Lab(lab.database);
-    assert.deepEqual([...next.table.rows.passed.changedAfter(0)].map(({ id }) => id), [attic.id]);
+    assert.deepEqual(
+      [...next.table.rows.passed.changedAfter(0)].map(({ id }) => id),
+      [attic.id],
+    );
   });
 
   test("forgets what left, and remembers its seq", async () => {
@@ -93,7 +96,11 @@ describe("RowStore", () => {
 
   test("keeps what a full disk did not take, and says so once", () => {
     const said: string[] = [];
-    const log: Log = { ...silentLog, warn: (message) => void said.push(message), info: (message) => void said.push(message) };
+    const log: Log = {
+      ...silentLog,
+      warn: (message) => void said.push(message),
+      info: (message) => void said.push(message),
+    };
     const lab = new Lab(openDatabase(":memory:"), log);
     lab.database.exec("PRAGMA max_page_count = 1");
     for (let i = 1; i < 60; i++) lab.verify(new SignedNode(i));

@@ -24,7 +24,10 @@ describe("POST /v1/table", () => {
     lab.hear(barn);
     const { status, body } = await lab.ask<TableReply>({ limit: 250 });
     assert.equal(status, 200);
-    assert.deepEqual(body.records.map((signed) => verifyRecord(signed).id), [lab.me.id, attic.id]);
+    assert.deepEqual(
+      body.records.map((signed) => verifyRecord(signed).id),
+      [lab.me.id, attic.id],
+    );
   });
 
   test("hears who asks, when it says so itself", async () => {
@@ -42,7 +45,13 @@ describe("POST /v1/table", () => {
     assert.equal(lab.table.nodes.rows.size, 0);
   });
 
-  for (const body of [{}, { limit: 251 }, { limit: -1 }, { limit: 1, since: "x" }, { limit: 1, known: { salt: 1, bits: "!" } }]) {
+  for (const body of [
+    {},
+    { limit: 251 },
+    { limit: -1 },
+    { limit: 1, since: "x" },
+    { limit: 1, known: { salt: 1, bits: "!" } },
+  ]) {
     test(`refuses ${JSON.stringify(body)}`, async () => {
       await using lab = await Lab.open("stranger");
       assert.equal((await lab.ask(body)).status, 400);
@@ -82,7 +91,10 @@ describe("GET /v1/nodes", () => {
     lab.verify(attic, barn);
     lab.join(attic);
     const { body } = await lab.get<NodesReply>("/v1/nodes?all=true");
-    assert.deepEqual(body.nodes.map(({ relation }) => relation), ["friend", "stranger"]);
+    assert.deepEqual(
+      body.nodes.map(({ relation }) => relation),
+      ["friend", "stranger"],
+    );
   });
 });
 
@@ -125,12 +137,16 @@ describe("GET /v1/nodes/:node", () => {
     await using lab = await Lab.open();
     lab.table.befriend({ id: barn.id, relation: "friend", endpoints: [{ host: "barn.example", port: 9 }] });
     const { body } = await lab.get<NodeRow>(`/v1/nodes/${barn.id}`);
-    assert.deepEqual([body.addresses, body.port, body.state, "rttMs" in body, "version" in body], [["barn.example"], 9, "heard", false, false]);
+    assert.deepEqual(
+      [body.addresses, body.port, body.state, "rttMs" in body, "version" in body],
+      [["barn.example"], 9, "heard", false, false],
+    );
   });
 
   test("says that nobody, or more than one, is called so", async () => {
     await using lab = await Lab.open();
-    for (const node of [attic, barn]) lab.table.befriend({ id: node.id, relation: "friend", name: "home", endpoints: [] });
+    for (const node of [attic, barn])
+      lab.table.befriend({ id: node.id, relation: "friend", name: "home", endpoints: [] });
     assert.equal((await lab.get("/v1/nodes/nobody")).status, 404);
     assert.equal((await lab.get("/v1/nodes/hom")).status, 409);
   });
@@ -216,7 +232,10 @@ describe("POST /v1/nodes/update", () => {
     const { stream } = await lab.request("POST", "/v1/nodes/update", { hops: 2 });
     const reading = text(stream);
     for (let i = 0; i < 20; i++) await lab.clock.advance(10);
-    const lines = (await reading).trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = (await reading)
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     const { result } = lines.at(-1) as { result: { answered: number; hops: number } };
     assert.deepEqual([result.answered, result.hops, "progress" in (lines[0] ?? {})], [1, 1, true]);
   });
@@ -241,7 +260,8 @@ class Lab implements AsyncDisposable {
   static async open(role: Role = "local", last?: Lab): Promise<Lab> {
     const lab = new Lab(last?.database ?? openDatabase(":memory:"));
     const remote = "192.0.2.2:5000";
-    const caller = role === "local" ? ({ kind: "local" } as const) : ({ kind: "node", id: lab.caller.id, remote } as const);
+    const caller =
+      role === "local" ? ({ kind: "local" } as const) : ({ kind: "node", id: lab.caller.id, remote } as const);
     const { table, clock } = lab;
     lab.app = await MemoryApp.open(caller, role, async (app) => {
       await app.register(serveTable({ table, clock, log: silentLog }));
@@ -313,7 +333,11 @@ class Lab implements AsyncDisposable {
     return { status: reply.status, stream: reply.body };
   }
 
-  async send<T = unknown>(method: LinkRequest["method"], path: string, body?: unknown): Promise<{ status: number; body: T }> {
+  async send<T = unknown>(
+    method: LinkRequest["method"],
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: T }> {
     const { status, stream } = await this.request(method, path, body);
     return { status, body: JSON.parse(await text(stream)) as T };
   }

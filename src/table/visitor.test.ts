@@ -53,7 +53,11 @@ describe("A visit", () => {
   test("asks nothing of a node that sent junk", async () => {
     const { village, me, attic } = lab();
     me.hear(attic);
-    attic.reply = () => ({ records: Array(3).fill({ body: "{", signature: "x" }), cursor: `${"0".repeat(16)}.0`, more: false });
+    attic.reply = () => ({
+      records: Array(3).fill({ body: "{", signature: "x" }),
+      cursor: `${"0".repeat(16)}.0`,
+      more: false,
+    });
     await village.until(me.visitor.visit(attic.id, {}, never), 1_000);
     await village.until(me.visitor.visit(attic.id, {}, never), 1_000);
     assert.equal(me.questions.length, 1);

@@ -73,6 +73,7 @@ export class TableWorld {
   readonly #clock = new RoundClock();
   readonly #random: Random;
   readonly #nodes: WorldNode[] = [];
+  #colluders: WorldNode[] = [];
   readonly #byId = new Map<NodeId, WorldNode>();
   readonly #records = new Map<SignedRecord, NodeRecord>();
   #round = 0;
@@ -82,6 +83,7 @@ export class TableWorld {
     this.#random = seededRandom(options.seed);
     const colluders = Math.round(options.nodes * options.colluders);
     for (let i = 0; i < options.nodes; i++) this.#add(i < colluders);
+    this.#colluders = this.#nodes.filter((node) => node.colludes);
     for (const node of this.#honest()) this.#introduce(node);
   }
 
@@ -100,34 +102,53 @@ export class TableWorld {
     }
   }
 
+  /** Honest nodes all of whose outbound links are with colluders, now. */
+  get cutOff(): number {
+    return this.#honest().filter((node) => node.alive && this.#isCutOff(node)).length;
+  }
+
+  /** Of the honest nodes that are there, how many an honest node knows: mean share. */
+  get known(): number {
+    const honest = this.#honest().filter((node) => node.alive);
+    return mean(honest.map((node) => this.#knownBy(node, honest.length)));
+  }
+
   snapshot(): Snapshot {
     const honest = this.#honest().filter((node) => node.alive);
-    const alive = honest.length;
-    const tables = honest.map((node) => this.#look(node, alive));
+    const tables = honest.map((node) => this.#look(node));
     return {
       round: this.#round,
-      known: mean(tables.map((table) => table.known)),
+      known: this.known,
       bad: spread(tables.map((table) => table.bad)),
       badVerified: spread(tables.map((table) => table.badVerified)),
-      cutOff: tables.filter((table) => table.cutOff).length,
+      cutOff: this.cutOff,
       stale: mean(tables.map((table) => table.stale)),
       bytes: mean(honest.map((node) => node.bytes)),
     };
   }
 
-  #look(node: WorldNode, alive: number) {
+  #look(node: WorldNode) {
     const rows = [...node.table.rows.all()];
     const verified = rows.filter((row) => row.state === "verified");
     const isBad = (id: NodeId) => this.#node(id).colludes;
-    const good = rows.filter((row) => !isBad(row.id) && this.#node(row.id).alive).length;
-    const outbound = node.outbound.ids;
     return {
-      known: good / Math.max(1, alive - 1),
       bad: share(rows, (row) => isBad(row.id)),
       badVerified: share(verified, (row) => isBad(row.id)),
       stale: share(verified, (row) => !this.#node(row.id).alive),
-      cutOff: outbound.length > 0 && outbound.every(isBad),
     };
+  }
+
+  #knownBy(node: WorldNode, alive: number): number {
+    let good = 0;
+    for (const { id } of node.table.rows.all()) {
+      const other = this.#node(id);
+      if (other.alive && !other.colludes) good++;
+    }
+    return good / Math.max(1, alive - 1);
+  }
+
+  #isCutOff({ outbound: { ids } }: WorldNode): boolean {
+    return ids.length > 0 && ids.every((id) => this.#node(id).colludes);
   }
 
   #add(colludes: boolean): void {
@@ -199,8 +220,7 @@ export class TableWorld {
   }
 
   #collude(limit: number): TableReply {
-    const colluders = this.#nodes.slice(0, Math.round(this.#options.nodes * this.#options.colluders));
-    const records = Array.from({ length: limit }, () => pick(colluders, this.#random).own.signed);
+    const records = Array.from({ length: limit }, () => pick(this.#colluders, this.#random).own.signed);
     return { records, cursor: `${"0".repeat(16)}.0`, more: true };
   }
 
@@ -375,11 +395,11 @@ function share<T>(items: readonly T[], fits: (item: T) => boolean): number {
   return items.length === 0 ? 0 : items.filter(fits).length / items.length;
 }
 
-function mean(values: readonly number[]): number {
+export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }
 
-function spread(values: readonly number[]): { readonly median: number; readonly p99: number } {
+export function spread(values: readonly number[]): { readonly median: number; readonly p99: number } {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (quantile: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] ?? 0;
   return { median: at(0.5), p99: at(0.99) };
