@@ -8,8 +8,6 @@ export {
   NODE_ID_PATTERN,
   nodeIdFromPublicKey,
   PUBLIC_KEY_BYTES,
-  parseNodeId,
-  publicKeyFromNodeId,
   shortNodeId,
 } from "./node-id.ts";
 export {
@@ -20,7 +18,6 @@ export {
   natKinds,
   NodeRecord,
   privateKeyFromSeed,
-  publicKeyObject,
   readRecord,
   Resources,
   SignedRecord,

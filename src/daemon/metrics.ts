@@ -57,6 +57,7 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
+  // oxlint-disable-next-line max-params -- a row of a table
   #gauge(
     name: string,
     help: string,

@@ -1,5 +1,4 @@
 /** measure: how far away a node is, how fast, and what this machine has to offer. */
-export { askSpecs } from "./ask.ts";
 export * from "./contract.ts";
 export { findSystemGpus } from "./system-gpus.ts";
 export { type Measurable, MeasureRounds, type MeasureRoundsDeps } from "./rounds.ts";

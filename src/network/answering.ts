@@ -17,7 +17,7 @@ import {
 } from "node:http2";
 import type { Duplex } from "node:stream";
 import { type Clock, Scope } from "../base/index.ts";
-import { type Caller, Failure, failures, type NodeId } from "../core/index.ts";
+import { type Caller, type Failure, failures, type NodeId } from "../core/index.ts";
 import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";

@@ -1,6 +1,6 @@
 /** network: from a NodeId to a Link: identity, carriers, dialling. */
 export { Answering, type RawRequest, type RawResponse, type Requests, type Tunnel } from "./answering.ts";
-export { ask, ErrorReply, failureFrom, type Question, readText } from "./ask.ts";
+export { ask, failureFrom, type Question, readText } from "./ask.ts";
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
 export {
@@ -16,4 +16,3 @@ export {
 export { Network, type NetworkDeps, type NetworkOptions } from "./network.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";
-export { MAX_UNREAD_BYTES } from "./unread-bytes.ts";

@@ -32,6 +32,7 @@ export interface Attempt {
  * @param onAttempt hears of each way that was started, once, when it has ended
  * @throws {Failure} wrong-key where a wrong key is all that answered, else unreachable
  */
+// oxlint-disable-next-line max-lines-per-function -- one race: its parts share who won
 export async function race(
   ways: readonly Way[],
   { clock, onAttempt }: { readonly clock: Clock; readonly onAttempt: (attempt: Attempt) => void },

@@ -151,7 +151,7 @@ class Lab implements AsyncDisposable {
   async until(isSo: () => boolean): Promise<void> {
     for (let tries = 0; !isSo(); tries++) {
       if (tries > 300) throw new Error("it did not come about within 3 s");
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await systemClock.sleep(10, never);
     }
   }
 

@@ -1,26 +1,16 @@
 /** table: the IP table: records, hops, exchange with others, liveness, names. */
 export {
-  AddRequest,
-  DEFAULT_HOPS,
   IdentifyReply,
-  IdentifyRequest,
-  MAX_HOPS,
-  NodeParams,
   NodeRow,
-  NodesQuery,
   NodesReply,
   RemoveReply,
-  RenameRequest,
   UpdateProgress,
-  UpdateRequest,
   UpdateResult,
 } from "./contract.ts";
 export { answerTable, hearAnnouncement } from "./answer.ts";
 export { Asker, type AskerCounts } from "./asker.ts";
-export { askTable } from "./ask.ts";
 export type { TableQuestion, TableReply } from "./contract.ts";
 export { Exchange } from "./exchange.ts";
-export { HopWalks } from "./hop-walk.ts";
 export { NodeTable } from "./node-table.ts";
 export { Outbound } from "./outbound.ts";
 export { ProbeRation } from "./probe-ration.ts";
