@@ -59,7 +59,7 @@ export const spellings: { readonly [K in ConfigKey]: Spelling } = {
   port: { flag: "--port", variable: "P2PRC_PORT", type: "number" },
   listen: { flag: "--listen", variable: "P2PRC_LISTEN", type: "list" },
   allowNetworks: { flag: "--allow-network", variable: "P2PRC_ALLOW_NETWORKS", type: "list" },
-  lan: { flag: "--lan", variable: "P2PRC_LAN", type: "yes or no" },
+  lan: { flag: "--no-lan", variable: "P2PRC_LAN", type: "yes or no" },
   lends: { flag: "-s", variable: "P2PRC_LENDS", type: "yes or no" },
   info: { flag: "--info", variable: "P2PRC_INFO", type: "text" },
   labels: { flag: "--label", variable: "P2PRC_LABELS", type: "list" },

@@ -9,7 +9,7 @@ import type { Caller, NodeId } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
 import type { RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
-import { LanDiscovery, openMulticast, serveTable } from "../table/index.ts";
+import { serveTable } from "../table/index.ts";
 import { buildApp, handlerOf } from "./app.ts";
 import type { NodeDescription } from "./contract.ts";
 import { openGround, type World } from "./ground.ts";
@@ -165,19 +165,8 @@ function connect({ table, twins, own, specs, grants, network }: Parts, scope: Sc
 }
 
 /** The work that goes on until the daemon ends. */
-function run({ addresses, table, specs, rounds, grants, config, clock, random, log }: Parts, scope: Scope): void {
+function run({ addresses, table, specs, rounds, grants }: Parts, scope: Scope): void {
   for (const part of [addresses, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
-  if (config.lan === false) return;
-  const lan = new LanDiscovery({
-    table: table.nodes,
-    visitor: table.visitor,
-    self: table.self,
-    open: (signal) => openMulticast(log, {}, signal),
-    clock,
-    random,
-    log: log.with({ room: "lan" }),
-  });
-  scope.spawn((signal) => lan.run(signal));
 }
 
 function gauges(parts: Parts) {

@@ -12,7 +12,7 @@ import {
   toolRunner,
 } from "../measure/index.ts";
 import { Answering, Network, TcpCarrier } from "../network/index.ts";
-import { IpTable } from "../table/index.ts";
+import { IpTable, openMulticast } from "../table/index.ts";
 import type { Ground } from "./ground.ts";
 import { Lending } from "./lending.ts";
 import { OwnRecord } from "./own-record.ts";
@@ -122,7 +122,7 @@ function openReach(
 }
 
 function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
-  const { identity, clock, random, log, allowed, database, home, own, network, lending, whereabouts } = deps;
+  const { identity, clock, random, log, allowed, database, home, own, network, lending, whereabouts, config } = deps;
   const { id } = identity;
   const store = new AccessStore(database);
   const access = log.with({ room: "access" });
@@ -146,6 +146,7 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
       grantOf: (node) => shownGrant(grants.of(node)),
       allowed,
       database,
+      ...(config.lan === false ? {} : { lan: openLan(deps) }),
       filePath: home.ipTable,
       clock,
       random,
@@ -162,6 +163,13 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
     log: access,
   });
   return { table, grants, invites };
+}
+
+function openLan({ log, whereabouts, config }: Ground & Reaching) {
+  return {
+    open: (signal: AbortSignal) => openMulticast(log.with({ room: "lan" }), { preferred: config.listen ?? [] }, signal),
+    listensAt: (address: string) => whereabouts.listensAt(address),
+  };
 }
 
 function openMeasuring({ clock, random, log, network, table }: Ground & Reaching & Knowing): Measuring {

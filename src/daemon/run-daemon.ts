@@ -76,19 +76,19 @@ function parseFlags(args: readonly string[]) {
         port: { type: "string" },
         listen: { type: "string", multiple: true },
         "allow-network": { type: "string", multiple: true },
-        lan: { type: "string" },
+        "no-lan": { type: "boolean" },
         lends: { type: "boolean" },
         info: { type: "string" },
         label: { type: "string", multiple: true },
       },
     });
-    const { name, port, listen, lan, lends, info, label: labels } = values;
+    const { name, port, listen, lends, info, label: labels } = values;
     return {
       name,
       port: port === undefined ? undefined : Number(port),
       listen,
       allowNetworks: values["allow-network"],
-      lan: lan === undefined ? undefined : lan !== "no",
+      lan: values["no-lan"] === true ? false : undefined,
       lends,
       info,
       labels,

@@ -1,5 +1,6 @@
 /** Where this node can be reached: what its record says, and what an invite may say beside it. */
 
+import { isIPv4 } from "node:net";
 import { type Endpoint, formatEndpoint } from "../core/index.ts";
 import type { Lending } from "./lending.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
@@ -39,6 +40,12 @@ export class Whereabouts {
 
   get listening(): readonly string[] {
     return this.#lending.endpoints.map(formatEndpoint);
+  }
+
+  /** Whether it listens at this address of its own: `[::]` takes IPv4 as well, `0.0.0.0` takes IPv4 alone. */
+  listensAt(address: string): boolean {
+    const hosts = this.#hosts;
+    return hosts.includes(address) || hosts.includes("::") || (hosts.includes("0.0.0.0") && isIPv4(address));
   }
 
   get #hosts(): readonly string[] {

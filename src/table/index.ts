@@ -19,5 +19,4 @@ export type { Measures, Relation, Row, RowChange } from "./row.ts";
 export { Visitor } from "./visitor.ts";
 export { IpTable, type IpTableDeps, type IpTableOptions } from "./ip-table.ts";
 export { serveTable, type ServeTableDeps } from "./serve.ts";
-export { LanDiscovery, type LanDiscoveryDeps, type Multicast, type MulticastPacket } from "./lan-discovery.ts";
-export { type MulticastOptions, openMulticast } from "./multicast.ts";
+export { openMulticast } from "./multicast.ts";

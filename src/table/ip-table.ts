@@ -48,7 +48,7 @@ export interface IpTableDeps {
   readonly allowed: AllowedNetworks;
   readonly database: DatabaseSync;
   /** The LAN, for finding the nodes beside this one. Absent: it does not look, and is not found there. */
-  readonly openLan?: LanDiscoveryDeps["open"];
+  readonly lan?: Pick<LanDiscoveryDeps, "open" | "listensAt">;
   /** Where `ip_table.json` goes. */
   readonly filePath: string;
   readonly clock: Clock;
@@ -116,10 +116,11 @@ export class IpTable implements AsyncDisposable {
     await using scope = new Scope(signal);
     scope.spawn((ending) => this.#store.run(ending));
     scope.spawn((ending) => this.#file.run(ending));
-    const { openLan: open, self, clock, random, log } = this.#deps;
-    if (open !== undefined) {
-      const lan = new LanDiscovery({ table: this.nodes, visitor: this.visitor, self, open, clock, random, log });
-      scope.spawn((ending) => lan.run(ending));
+    const { lan, self, clock, random, log } = this.#deps;
+    if (lan !== undefined) {
+      const { nodes: table, visitor } = this;
+      const discovery = new LanDiscovery({ ...lan, table, visitor, self, clock, random, log });
+      scope.spawn((ending) => discovery.run(ending));
     }
     await this.#exchange.run(scope.signal);
   }

@@ -38,6 +38,22 @@ describe("LanDiscovery", () => {
     );
   });
 
+  test("says nothing of itself on an interface at whose address nobody answers", async () => {
+    await using lab = await Lab.open({ listensAt: (address) => address === "127.0.0.1" });
+    assert.deepEqual(
+      lab.sent.map(({ kind }) => kind),
+      ["query"],
+    );
+  });
+
+  test("names no address on which it does not listen", async () => {
+    await using lab = await Lab.open({ listensAt: (address) => address === "192.168.0.2" });
+    lab.addresses.push("192.168.0.3");
+    await lab.village.clock.advance(1_000);
+    const named = lab.sent.flatMap(({ answers }) => answers).filter(({ type }) => type === "A");
+    assert.deepEqual([...new Set(named.map(({ data }) => data))], ["192.168.0.2"]);
+  });
+
   test("dials the sender of an answer, and believes the key alone", async () => {
     await using lab = await Lab.open();
     lab.hear(lab.answerOf(attic));
@@ -118,6 +134,11 @@ describe("LanDiscovery", () => {
   });
 });
 
+interface Listening {
+  readonly listens?: boolean;
+  readonly listensAt?: (address: string) => boolean;
+}
+
 /** A node on a LAN of one interface, on which the test plays everybody else. */
 class Lab implements AsyncDisposable {
   readonly village = new Village();
@@ -125,12 +146,13 @@ class Lab implements AsyncDisposable {
   readonly scope = new Scope();
   readonly sent: MulticastPacket[] = [];
   readonly visited: string[] = [];
+  readonly addresses = ["192.168.0.2"];
   mostVisits = 0;
   opened = 0;
   readonly #listeners = new Set<(packet: MulticastPacket, from: string) => void>();
   #visits = 0;
 
-  static async open({ listens = true } = {}): Promise<Lab> {
+  static async open({ listens = true, listensAt = () => true }: Listening = {}): Promise<Lab> {
     const lab = new Lab();
     const { clock, random } = lab.village;
     const visit = async (id: string, _options: unknown, signal: AbortSignal) => {
@@ -142,7 +164,8 @@ class Lab implements AsyncDisposable {
     const self = () => (listens ? lab.me.own : undefined);
     const open = async () => lab.#interfaces();
     const { table } = lab.me;
-    const discovery = new LanDiscovery({ table, visitor: { visit }, self, open, clock, random, log: silentLog });
+    const world = { self, listensAt, open, clock, random, log: silentLog };
+    const discovery = new LanDiscovery({ table, visitor: { visit }, ...world });
     lab.scope.spawn((signal) => discovery.run(signal));
     await clock.advance(0);
     return lab;
@@ -165,7 +188,7 @@ class Lab implements AsyncDisposable {
     this.opened++;
     return [
       {
-        addresses: ["192.168.0.2"],
+        addresses: this.addresses,
         send: (packet) => void this.sent.push(packet),
         onPacket: (listener) => {
           this.#listeners.add(listener);

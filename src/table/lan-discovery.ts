@@ -28,7 +28,7 @@ export interface MulticastPacket {
 
 /** One network interface, one address family. */
 export interface Multicast {
-  /** Its own addresses on this link. */
+  /** Its own addresses on this link; the first is the one that its packets come from. */
   readonly addresses: readonly string[];
   send(packet: MulticastPacket): void;
   /** Packets whose sender is on this link. */
@@ -39,6 +39,8 @@ export interface LanDiscoveryDeps {
   readonly table: Pick<NodeTable, "sight" | "get">;
   readonly visitor: Pick<Visitor, "visit">;
   readonly self: () => VersionedRecord | undefined;
+  /** Whether this node listens at that address of its own. */
+  readonly listensAt: (address: string) => boolean;
   /** The interfaces there are now, open until `signal` aborts. */
   readonly open: (signal: AbortSignal) => Promise<readonly Multicast[]>;
   readonly clock: Clock;
@@ -139,8 +141,11 @@ export class LanDiscovery {
   }
 
   #announce(lan: Multicast): void {
-    const record = this.#deps.self()?.record;
+    const { self, listensAt } = this.#deps;
+    const record = self()?.record;
+    const [sender] = lan.addresses;
     if (record === undefined || record.port === 0) return;
+    if (sender === undefined || !listensAt(sender)) return; // others dial the sender
     const instance = `${record.id}.${SERVICE}`;
     const target = `${record.id}.local`;
     const answers: Answer[] = [
@@ -149,7 +154,7 @@ export class LanDiscovery {
       { name: instance, type: "TXT", ttl: TTL_S, data: [`v=${record.v}`] },
     ];
     // For other programs that look (avahi-browse): nodes dial the sender.
-    for (const address of lan.addresses.slice(0, 4)) {
+    for (const address of lan.addresses.filter(listensAt).slice(0, 4)) {
       answers.push({ name: target, type: address.includes(":") ? "AAAA" : "A", ttl: TTL_S, data: address });
     }
     lan.send({ kind: "response", questions: [], answers });

@@ -17,6 +17,8 @@ export interface MulticastOptions {
   readonly port?: number;
   /** Only these addresses of this machine. @default one of each family on each interface */
   readonly only?: readonly string[];
+  /** Where an interface has several addresses, these send: the ones that a person named to listen on. @default none */
+  readonly preferred?: readonly string[];
 }
 
 /** Containers and VPNs give a machine dozens of interfaces: the first ones will do. */
@@ -44,12 +46,15 @@ export async function openMulticast(
 }
 
 /** Loopback only where there is nothing else, so that nodes of one machine find each other on it. */
-function places({ only }: MulticastOptions): Place[] {
+function places({ only, preferred = [] }: MulticastOptions): Place[] {
   const all: Place[] = [];
   for (const [name, infos = []] of Object.entries(networkInterfaces())) {
     for (const family of ["IPv4", "IPv6"] as const) {
       const fit = infos.filter((info) => info.family === family && (only === undefined || only.includes(info.address)));
-      if (fit.length > 0) all.push({ name, family, infos: fit });
+      const isSender = ({ address }: NetworkInterfaceInfo) =>
+        family === "IPv4" ? preferred.includes(address) : address.startsWith("fe80:"); // RFC 6724 section 5, rule 2
+      const infosByRank = fit.sort((a, b) => Number(isSender(b)) - Number(isSender(a)));
+      if (fit.length > 0) all.push({ name, family, infos: infosByRank });
     }
   }
   const outer = all.filter(({ infos }) => infos.some((info) => !info.internal));

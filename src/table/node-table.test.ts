@@ -430,7 +430,7 @@ describe("NodeTable joins", () => {
 });
 
 describe("NodeTable says where to dial", () => {
-  test("where it answered, what a person said, what the LAN said, what the record says", () => {
+  test("where it answered, what a person said, what the record says, what the LAN said", () => {
     const { table } = new Lab();
     table.learn([attic.sign({ addresses: ["20.0.0.1", "2A00::0:1", "10.0.0.1"] })], person);
     const row = table.join({ id: attic.id, relation: "friend", endpoints: [{ host: "attic.example", port: 80 }] });
@@ -438,7 +438,7 @@ describe("NodeTable says where to dial", () => {
     table.answered(attic.id, { kind: "tcp6", remote: "[2a00::1]:8088" });
     assert.deepEqual(
       table.dialable(row).endpoints.map(({ host }) => host),
-      ["2a00::1", "attic.example", "192.168.0.9", "20.0.0.1"],
+      ["2a00::1", "attic.example", "20.0.0.1", "192.168.0.9"],
     );
   });
 });

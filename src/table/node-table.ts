@@ -97,7 +97,7 @@ export class NodeTable {
     return this.#rows.index;
   }
 
-  /** Where to dial it, best first: where it answered last, what a person and the LAN said, what its record says. */
+  /** Where to dial it, best first: where it answered last, what a person said, its record, the LAN. */
   dialable(row: Row): Dialable {
     return this.#rows.dialable(row);
   }

@@ -108,12 +108,12 @@ export class Rows {
     });
   }
 
-  /** Where to dial it, best first: where it answered last, what a person and the LAN said, what its record says. */
+  /** Where to dial it, best first: where it answered last, what a person said, its record, the LAN. */
   dialable(row: Row): Dialable {
     const hinted = (source: HintSource) =>
       row.hints.filter((hint) => hint.source === source).map((hint) => hint.endpoint);
     const proven = row.proven === undefined ? [] : [row.proven];
-    const all = [...proven, ...hinted("person"), ...hinted("lan"), ...row.told];
+    const all = [...proven, ...hinted("person"), ...row.told, ...hinted("lan")];
     const unique = new Map(all.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
     return { id: row.id, endpoints: [...unique.values()].slice(0, MAX_ENDPOINTS), via: row.record?.via ?? NOBODY };
   }

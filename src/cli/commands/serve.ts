@@ -13,6 +13,8 @@ interface Flags {
   readonly port?: number;
   readonly listen?: readonly string[];
   readonly allowNetwork?: readonly string[];
+  /** false with `--no-lan`. */
+  readonly lan?: boolean;
   readonly detach?: boolean;
 }
 
@@ -33,6 +35,7 @@ export const serve = command<Flags>({
       summary: "dial addresses in this network though they are not public, as in a VPN; may be given again",
       repeatable: true,
     },
+    { flags: "--no-lan", summary: "neither look for nodes on the local network, nor answer them there" },
     { flags: "--detach", summary: "return when it lends, and go on in the background" },
   ],
   about:
@@ -76,12 +79,13 @@ export const serve = command<Flags>({
 });
 
 /** What the daemon is given; the same words as here. */
-function daemonWords({ name, port, listen = [], allowNetwork = [] }: Flags): readonly string[] {
+function daemonWords({ name, port, listen = [], allowNetwork = [], lan }: Flags): readonly string[] {
   return [
     ...(name === undefined ? [] : ["--name", name]),
     ...(port === undefined ? [] : ["--port", String(port)]),
     ...listen.flatMap((address) => ["--listen", address]),
     ...allowNetwork.flatMap((network) => ["--allow-network", network]),
+    ...(lan === false ? ["--no-lan"] : []),
   ];
 }
 

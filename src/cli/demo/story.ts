@@ -20,7 +20,7 @@ export async function story(stage: Stage, io: Io): Promise<void> {
   say("Three machines, played by three folders on this one. Each runs the real program, with its own key.");
   say(
     "1. Each one lends itself",
-    "`p2prc -s` would stay in the foreground; `--detach` comes back. 127.0.0.0/8 is allowed for this play only.",
+    "`p2prc -s` would stay in the foreground; `--detach` comes back. 127.0.0.0/8 is allowed for this play only, and `--no-lan` keeps it from the neighbours.",
   );
   for (const machine of machines) await stage.play({ on: machine, words: serveWords(machine) });
 
@@ -75,6 +75,7 @@ function serveWords(machine: Machine): readonly string[] {
     "0",
     "--allow-network",
     "127.0.0.0/8",
+    "--no-lan", // a play among folders is nobody else's business
   ];
 }
 
