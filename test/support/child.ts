@@ -3,11 +3,13 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { createInterface, type Interface } from "node:readline";
+import { createInterface } from "node:readline";
+import { setTimeout as after } from "node:timers/promises";
 
 export class Child implements AsyncDisposable {
   readonly #process: ChildProcessByStdio<null, Readable, null>;
-  readonly #lines: Interface;
+  /** Keeps those that nobody has asked for yet: two often come at once. */
+  readonly #lines: AsyncIterator<string>;
   readonly #exit: Promise<unknown>;
 
   /** @param code a module; it may import our files by their `file:` URL */
@@ -21,7 +23,7 @@ export class Child implements AsyncDisposable {
 
   private constructor(child: ChildProcessByStdio<null, Readable, null>) {
     this.#process = child;
-    this.#lines = createInterface({ input: child.stdout });
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     this.#exit = once(child, "exit");
   }
 
@@ -29,11 +31,13 @@ export class Child implements AsyncDisposable {
     return this.#process.pid ?? 0;
   }
 
-  /** Resolves with the next line, at most 20 s later. Only lines that come after the call are seen. */
+  /** Resolves with the next line, at most 20 s later. */
   async line(expected?: string): Promise<string> {
-    const [line] = (await once(this.#lines, "line", { signal: AbortSignal.timeout(20_000) })) as [string];
-    if (expected !== undefined && line !== expected) throw new Error(`the child said "${line}"`);
-    return line;
+    const late = after(20_000, undefined, { ref: false });
+    const next = await Promise.race([this.#lines.next(), late]);
+    if (next === undefined || next.done === true) throw new Error("the child says nothing more");
+    if (expected !== undefined && next.value !== expected) throw new Error(`the child said "${next.value}"`);
+    return next.value;
   }
 
   /** Real time: what the child is in the middle of cannot be seen from here. */
