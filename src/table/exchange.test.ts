@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type House, Village } from "../../test/support/village.ts";
+import { type House, tag, Village } from "../../test/support/village.ts";
 import { Scope, silentLog } from "../base/index.ts";
 import type { NodeId } from "../core/index.ts";
 import { Exchange } from "./exchange.ts";
@@ -66,6 +66,31 @@ describe("Exchange", () => {
       [...lab.me.table.rows.passed.changedAfter(0)].some((row) => row.id === dying.id),
       false,
     );
+  });
+
+  test("asks a joined node that said where it is at once, and a stranger in its turn", async () => {
+    await using lab = new Lab();
+    const [friend = assert.fail(), stranger = assert.fail(), ...others] = lab.houses(5);
+    lab.me.knows(...others);
+    await lab.run(3 * HOUR);
+    lab.me.hear(friend, stranger).befriends(friend);
+    await lab.village.clock.advance(2_000);
+    assert.deepEqual([lab.state(friend.id), lab.state(stranger.id)], ["verified", "heard"]);
+  });
+
+  test("tries a friend that is suspect at once when its record names another place", async () => {
+    await using lab = new Lab();
+    const [ill = assert.fail(), ...others] = lab.houses(5);
+    lab.me.knows(ill, ...others).befriends(ill);
+    await lab.run(MINUTE);
+    ill.fate = "refuses";
+    lab.me.links.get(ill.id)?.break();
+    await lab.village.clock.advance(2 * HOUR);
+    ill.fate = "answers";
+    const moved = ill.node.record({ seq: 9, addresses: [ill.node.address, "203.0.114.9"] });
+    lab.me.table.learn([tag(moved)], { kind: "announced", by: ill.id });
+    await lab.village.clock.advance(2_000);
+    assert.equal(lab.state(ill.id), "verified");
   });
 
   test("takes a suspect back when it answers again", async () => {

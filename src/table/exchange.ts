@@ -52,6 +52,8 @@ export class Exchange {
   readonly #feelers: number;
   #rounds = 0;
   #recheckedAt = 0;
+  /** Joined nodes and guests that said where they are now, and were not asked there yet. */
+  readonly #moved = new Set<NodeId>();
   #wake = Promise.withResolvers<void>();
 
   constructor(deps: ExchangeDeps, options: ExchangeOptions = {}) {
@@ -64,6 +66,9 @@ export class Exchange {
   /** Works until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await using scope = new Scope(signal);
+    const { changes } = this.#deps.table;
+    const listening = changes.on(({ id }) => this.#noteMoved(id));
+    scope.defer(() => listening[Symbol.dispose]());
     scope.spawn((ending) => this.#runRounds(ending));
     scope.spawn((ending) => this.#runRetries(ending));
     const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -95,12 +100,25 @@ export class Exchange {
     const unclear = Array.from(table.rows.joined).filter(
       (row) => row.state !== "suspect" && row.nextTryAt > 0 && isDue(row),
     );
-    const due = [...unclear, ...suspects].sort(
+    const due = [...new Set([...unclear, ...suspects, ...this.#dueMoved(isDue)])].sort(
       (a, b) => Number(b.relation !== undefined) - Number(a.relation !== undefined),
     );
     if (due.length === 0) return;
     await this.#proveConnected(signal);
     await Promise.all(due.slice(0, RETRIES_AT_ONCE).map((row) => this.#visit(row.id, 0, signal)));
+  }
+
+  /** Strangers wait for their turn in a round; these do not. */
+  #noteMoved(id: NodeId): void {
+    const { table } = this.#deps;
+    const row = table.get(id);
+    if (row?.state === "heard" && row.record !== undefined && table.isExempt(row)) this.#moved.add(id);
+    else this.#moved.delete(id);
+  }
+
+  #dueMoved(isDue: (row: Row) => boolean): Row[] {
+    const rows = Array.from(this.#moved, (id) => this.#deps.table.get(id));
+    return rows.filter((row) => row !== undefined).filter(isDue);
   }
 
   async #runRounds(signal: AbortSignal): Promise<void> {

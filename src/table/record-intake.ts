@@ -6,7 +6,7 @@
  */
 
 import type { Clock, Topic } from "../base/index.ts";
-import { Failure, type NodeId, type NodeRecord, type SignedRecord } from "../core/index.ts";
+import { Failure, formatEndpoint, type NodeId, type NodeRecord, type SignedRecord } from "../core/index.ts";
 import { isStillThere, type Row, supersedes, type VersionedRecord } from "./row.ts";
 import type { Rows } from "./rows.ts";
 
@@ -117,7 +117,10 @@ export class RecordIntake {
     if (!records.isSigned(next.signed, row.id)) return "bad";
     rows.change(row, () => {
       if (row.state === "verified" && !isStillThere(row, next.record)) row.state = "heard";
+      const before = new Set(row.told.map(formatEndpoint));
       rows.setRecord(row, next);
+      // Where a joined node or a guest is now is worth a try at once, however often it was not found where it was.
+      if (rows.isExempt(row) && row.told.some((endpoint) => !before.has(formatEndpoint(endpoint)))) row.nextTryAt = 0;
       if (row.relation !== undefined) row.name ??= rows.nameFor(row);
     });
     return "changed";
