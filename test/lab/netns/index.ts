@@ -2,6 +2,7 @@
 export type { Shape } from "./cable.ts";
 export { NetnsHost, type NetnsHostOptions, type Rule } from "./netns-host.ts";
 export { NetnsLab, type Topology } from "./netns-lab.ts";
+export { NetnsNode, NetnsNodes } from "./netns-node.ts";
 export { NetnsProcess, type SpawnOptions } from "./netns-process.ts";
 export { sweepLabs } from "./sweep.ts";
 export { whyNoLab, whyNoShapedLab } from "./why-no-lab.ts";
