@@ -186,7 +186,7 @@ async function rowOf(node: NetnsNode, name: string, command: "ls" | "update"): P
 
 async function statesOf(node: NetnsNode): Promise<Record<string, string>> {
   const rows = await rowsOf(node, "ls");
-  return Object.fromEntries(rows.map(({ name, state }): [string, string] => [name, state]).sort());
+  return Object.fromEntries(rows.map(({ name, state }): [string, string] => [name, state]));
 }
 
 function tunnelNode(node: NetnsNode) {
