@@ -88,6 +88,8 @@ export const Sandbox = Type.Object(
     ports: Type.Integer(),
     made: WallTime,
     expires: WallTime,
+    /** Set in the last minutes before the end. */
+    endsSoon: Type.Optional(Type.Boolean()),
     /** The user whose shell one gets: `root`, or `guest`. */
     user: Type.String(),
     /** The public half of its host key, as in known_hosts: `ssh-ed25519 AAAA…`. Absent where SSH cannot be had, and why. */
@@ -163,7 +165,9 @@ export type Offer = Static<typeof Offer>;
 
 // --- the owner, at their own daemon ---
 
-/** GET and PUT /v1/lend/limits. Absent: half of the machine's cores and memory, any image, 8 sandboxes. */
+/**
+ * GET /v1/guests (GuestsReply), POST /v1/guests/:sandbox/{pause,resume,kick} (Sandbox), GET /v1/usage (UsageReply).
+ * GET and PUT /v1/lend/limits. Absent: half of the machine's cores and memory, any image, 8 sandboxes. */
 export const LendLimits = Type.Object(
   {
     cpus: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 65_536 })),
@@ -209,6 +213,25 @@ export const Usage = Type.Object(
 export type Usage = Static<typeof Usage>;
 export const UsageReply = Type.Object({ guests: Type.Array(Usage) }, closed);
 export type UsageReply = Static<typeof UsageReply>;
+
+/** A sandbox of a guest by its id, its name, or the start of its id. */
+export const GuestParams = Type.Object({ sandbox: Type.String({ minLength: 1, maxLength: 64 }) }, closed);
+export type GuestParams = Static<typeof GuestParams>;
+
+/** POST /v1/panic: on freezes every sandbox, hangs up on guests and stops lending; off lets sandboxes go on. */
+export const PanicRequest = Type.Object({ on: Type.Boolean() }, closed);
+export type PanicRequest = Static<typeof PanicRequest>;
+export const PanicReply = Type.Object(
+  {
+    on: Type.Boolean(),
+    /** How many sandboxes were frozen, or go on. */
+    sandboxes: Type.Integer({ minimum: 0 }),
+    /** Sandboxes that the runtime could not freeze, in words. */
+    problems: Type.Array(Type.String()),
+  },
+  closed,
+);
+export type PanicReply = Static<typeof PanicReply>;
 
 // --- the person, about what they hold elsewhere ---
 

@@ -85,6 +85,8 @@ export interface RuntimeFacts {
   readonly kind: RuntimeKind;
   readonly version: string;
   readonly walls: Walls;
+  /** Which profiles can be had here. @default both */
+  readonly profiles?: readonly Profile[];
   /** Whether images by reference can be had. bubblewrap takes a rootfs tar or an OCI layout. */
   readonly images: "registry" | "archives";
   /** What a person should know or do, in whole sentences: for `doctor`, `status` and `info`. */
