@@ -4,6 +4,7 @@ export { type Facts, type Log, silentLog } from "./log.ts";
 export { LruMap } from "./lru-map.ts";
 export { type Random, randomBelow, seededRandom, shuffled, systemRandom } from "./random.ts";
 export { isAbort, Scope } from "./scope.ts";
+export { splice } from "./splice.ts";
 export { TokenBuckets, type TokenBucketOptions } from "./token-bucket.ts";
 export { Topic } from "./topic.ts";
 export { within } from "./within.ts";

@@ -82,9 +82,10 @@ async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<
   scope.defer(() => app.close());
   const handler = handlerOf(app);
   const tunnels = parts.tunnels ?? [];
-  answering.attach(handler, tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log }));
+  const opener = tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log });
+  answering.attach(handler, opener);
   const token = home.platform === "win32" ? await openToken(home, random) : undefined;
-  sockets.local = scope.own(await LocalServer.open(handler, { home, token }, signal));
+  sockets.local = scope.own(await LocalServer.open({ requests: handler, tunnels: opener }, { home, token }, signal));
   return { routes, tunnels };
 }
 
@@ -103,6 +104,7 @@ function pluginsOf(parts: Parts, metrics: Metrics) {
     logFile,
     stop,
     own,
+    twins,
     identity,
     name,
   } = parts;
@@ -120,6 +122,7 @@ function pluginsOf(parts: Parts, metrics: Metrics) {
   return [
     serveDaemon({
       describe,
+      met: ({ id, remote }, boot) => void (id === identity.id && twins.met({ boot, remote })),
       status: () => statusOf(parts),
       lend,
       stop,

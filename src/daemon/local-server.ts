@@ -12,8 +12,15 @@ import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Failure, localProof } from "../core/index.ts";
-import type { RawRequest, Requests } from "../network/index.ts";
+import type { RawRequest, Requests, Tunnel } from "../network/index.ts";
 import type { Home } from "../store/index.ts";
+import { localTunnel } from "./local-tunnel.ts";
+
+/** Who answers what comes in: requests, and `CONNECT` streams. */
+export interface LocalAnswers {
+  readonly requests: Requests;
+  readonly tunnels: (tunnel: Tunnel) => void;
+}
 
 export interface LocalServerOptions {
   readonly home: Home;
@@ -27,12 +34,12 @@ export class LocalServer implements AsyncDisposable {
 
   /** @throws {Failure} home-unusable */
   static async open(
-    requests: Requests,
+    answers: LocalAnswers,
     { home, token }: LocalServerOptions,
     signal: AbortSignal,
   ): Promise<LocalServer> {
     signal.throwIfAborted();
-    const local = new LocalServer(requests, token);
+    const local = new LocalServer(answers, token);
     try {
       local.#server.listen(home.socket);
       await once(local.#server, "listening", { signal });
@@ -47,14 +54,20 @@ export class LocalServer implements AsyncDisposable {
     }
   }
 
-  private constructor(requests: Requests, token: string | undefined) {
+  private constructor({ requests, tunnels }: LocalAnswers, token: string | undefined) {
     this.#server = createServer(
       { keepAliveTimeout: 30_000, requestTimeout: 0, headersTimeout: 10_000 },
       (request, response) => {
-        if (token === undefined || isProven(request, response, token)) requests(request, response);
-        else response.writeHead(404).end();
+        const headers = proofs(request, token);
+        if (headers === undefined) response.writeHead(404).end();
+        else requests(request, withHeaders(response, headers));
       },
     );
+    this.#server.on("connect", (request, socket, head) => {
+      const headers = proofs(request, token);
+      if (headers === undefined) socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n");
+      else tunnels(localTunnel(request, { socket, head, headers }));
+    });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => {}).once("close", () => this.#sockets.delete(socket));
@@ -74,13 +87,18 @@ export class LocalServer implements AsyncDisposable {
   }
 }
 
-/** Checks the client's proof, and adds ours to the answer. */
-function isProven(request: IncomingMessage, response: ServerResponse, token: string): boolean {
+/** What the answer is to carry; undefined where the client could not prove that it may read the token. */
+function proofs(request: IncomingMessage, token: string | undefined): Readonly<Record<string, string>> | undefined {
+  if (token === undefined) return {};
   const { "p2prc-nonce": nonce, "p2prc-proof": proof } = request.headers;
-  if (typeof nonce !== "string" || typeof proof !== "string" || nonce.length > 128) return false;
+  if (typeof nonce !== "string" || typeof proof !== "string" || nonce.length > 128) return undefined;
   const expected = Buffer.from(localProof(token, "client", nonce));
   const given = Buffer.from(proof);
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return false;
-  response.setHeader("p2prc-proof", localProof(token, "daemon", nonce));
-  return true;
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+  return { "p2prc-proof": localProof(token, "daemon", nonce) };
+}
+
+function withHeaders(response: ServerResponse, headers: Readonly<Record<string, string>>): ServerResponse {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  return response;
 }

@@ -37,6 +37,8 @@ export type Requests = (request: RawRequest, response: RawResponse) => void;
 export interface Tunnel {
   readonly target: string;
   readonly caller: Caller;
+  /** Aborts when the asker leaves. */
+  readonly gone: AbortSignal;
   /** Answers 200 and opens the stream. */
   accept(): Duplex;
   /** Answers the failure and closes. */
@@ -207,9 +209,12 @@ export class Answering implements AsyncDisposable {
 
   #tunnel(request: Http2ServerRequest): Tunnel {
     const stream = request.stream;
+    const gone = new AbortController();
+    stream.once("close", () => gone.abort());
     return {
       target: decodeTarget(request.authority),
       caller: this.callerOf(request),
+      gone: gone.signal,
       accept: () => {
         stream.respond({ ":status": 200 });
         return stream;
@@ -223,7 +228,8 @@ export class Answering implements AsyncDisposable {
   }
 }
 
-function decodeTarget(authority: string): string {
+/** What a `CONNECT` asks for, as it was meant. */
+export function decodeTarget(authority: string): string {
   try {
     return decodeURIComponent(authority);
   } catch {

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { duplexPair, type Duplex } from "node:stream";
+import { describe, test } from "node:test";
+import { splice } from "./splice.ts";
+
+describe("splice", () => {
+  test("carries bytes both ways, and each way's end alone", async () => {
+    const { left, right, joined } = pairs();
+    left.end("what is the time?");
+    assert.equal(await textOf(right), "what is the time?");
+    right.end("late"); // after the other has said all
+    assert.equal(await textOf(left), "late");
+    assert.equal(await joined, undefined);
+  });
+
+  test("breaks one side when the other breaks", async () => {
+    const { middle, joined } = pairs();
+    middle[0].destroy(new Error("cut"));
+    assert.match((await joined)?.message ?? "", /cut/);
+    assert.ok(middle[1].destroyed);
+  });
+
+  test("holds back the writer when nobody reads", async () => {
+    const { left } = pairs();
+    const chunk = Buffer.alloc(64 * 1024);
+    let taken = 0;
+    while (left.write(chunk) && taken < 100) taken++;
+    for (let turn = 0; turn < 50; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (left.writableNeedDrain) continue;
+      left.write(chunk);
+      taken++;
+    }
+    assert.ok(taken < 20, `${taken} chunks were taken`);
+  });
+});
+
+function pairs() {
+  const [left, one] = duplexPair();
+  const [two, right] = duplexPair();
+  return { left, right, middle: [one, two] as const, joined: splice(one, two) };
+}
+
+async function textOf(stream: Duplex): Promise<string> {
+  let text = "";
+  for await (const chunk of stream) text += String(chunk);
+  return text;
+}

@@ -1,0 +1,27 @@
+/**
+ * Joins two byte streams into one.
+ *
+ * Each direction ends by itself, so that a client which has said all may still listen; what breaks on one side
+ * breaks both. Whoever reads slowly slows down who writes: nothing is kept here.
+ */
+
+import { type Duplex, pipeline } from "node:stream";
+
+/** @returns resolves, never rejects, once both directions have ended: with what broke them, or undefined */
+export async function splice(near: Duplex, far: Duplex): Promise<Error | undefined> {
+  const [there, back] = await Promise.all([oneWay(near, far), oneWay(far, near)]);
+  return there ?? back;
+}
+
+function oneWay(from: Duplex, to: Duplex): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    pipeline(from, to, (error) => {
+      // Each is the other's only partner: half of a broken pair is of no use to anybody.
+      if (error !== undefined && error !== null) {
+        from.destroy();
+        to.destroy();
+      }
+      resolve(error ?? undefined);
+    });
+  });
+}
