@@ -17,7 +17,7 @@ export function findCommand(words: readonly string[], commands: readonly Command
   if (word === undefined)
     return { row: rowNamed(wordless(words), commands), rest: words.filter((one) => !WORDLESS.has(one)) };
   const row = commands.find(({ name }) => name === word);
-  if (row === undefined) throw unknownCommand(word, commands);
+  if (row === undefined) throw unknownOption(words.slice(0, at)) ?? unknownCommand(word, commands);
   return { row, rest: words.toSpliced(at, 1) };
 }
 
@@ -39,9 +39,16 @@ const WORDLESS = new Map([
 function wordless(words: readonly string[]): string {
   const asked = words.find((word) => WORDLESS.has(word));
   if (asked !== undefined) return WORDLESS.get(asked) ?? "help";
-  const unknown = words.find((word) => word.startsWith("-") && !/^--(json|restart|home)(=|$)/.test(word));
+  const unknown = unknownOption(words);
   if (unknown === undefined) return "help";
-  throw new Failure("bad-argument", `unknown option "${unknown.slice(0, 80)}"`, {
+  throw unknown;
+}
+
+/** Of those that may stand before a command. */
+function unknownOption(words: readonly string[]): Failure | undefined {
+  const unknown = words.find((word) => word.startsWith("-") && !/^--(json|restart|home)(=|$)/.test(word));
+  if (unknown === undefined) return undefined;
+  return new Failure("bad-argument", `unknown option "${unknown.slice(0, 80)}"`, {
     hint: "`p2prc help` lists the commands and options",
   });
 }

@@ -42,6 +42,20 @@ describe("p2prc", () => {
     assert.equal((await new CliLab().p2prc("--loud")).exit, 2);
   });
 
+  test("takes an option that it does not know for one, also before a word", async () => {
+    assert.equal((await new CliLab().p2prc("-touch", "x")).err[0], 'p2prc: unknown option "-touch"');
+    assert.equal((await new CliLab().p2prc("--json", "x")).err[0], 'p2prc: unknown command "x"');
+  });
+
+  test("takes an empty word for a missing one", async () => {
+    for (const words of [
+      ["ping", ""],
+      ["join", " "],
+      ["rename", "attic", ""],
+    ])
+      assert.match((await new CliLab().p2prc(...words)).err[0] ?? "", /^p2prc: <\w+> is empty$/, words.join());
+  });
+
   test("shows the usage when an argument is missing or too many", async () => {
     assert.deepEqual((await new CliLab().p2prc("ping")).err, [
       "p2prc: missing required argument 'node'",

@@ -21,15 +21,25 @@ export async function openForCommand(
   if (daemon !== "restart" && (quiet || version === VERSION)) return opened.client;
   if (daemon !== "restart" && !(await isWanted(version, io))) return opened.client;
   await opened.client[Symbol.asyncDispose]();
+  return await restart({ home, flags, lends: opened.status.lends }, io);
+}
+
+/** One that lent goes on lending. */
+async function restart(
+  { home, flags, lends }: { readonly home: string; readonly flags: readonly string[]; readonly lends: boolean },
+  io: Io,
+): Promise<Client> {
   io.progress("restarting the daemon");
   await stopDaemon({ home, clock: io.clock }, io.signal);
-  return (await openDaemon({ home, flags, clock: io.clock }, io.signal)).client;
+  const { client } = await openDaemon({ home, flags, clock: io.clock }, io.signal);
+  if (lends) await client.lend(true, io.signal);
+  return client;
 }
 
 /** Whether to restart a daemon of another version. Where nobody can be asked, the command goes on with it as it is. */
 async function isWanted(version: string, io: Io): Promise<boolean> {
   const words = `the daemon that runs is version ${version}, this program ${VERSION}`;
-  if ((await confirm(io, `${words}; restart it? links and what it lends end`)) === true) return true;
+  if ((await confirm(io, `${words}; restart it? its links end`)) === true) return true;
   io.err(`${words}: \`p2prc status --restart\` restarts it`, "warn");
   return false;
 }

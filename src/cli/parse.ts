@@ -34,6 +34,7 @@ export function parseWords(row: CommandRow, command: Command, words: readonly st
   } catch (error) {
     throw translated(error, row, parser);
   }
+  refuseEmptyWords(row, command, parser);
   const { home, json, restart, ...flags } = parser.opts();
   return {
     args: parser.args,
@@ -42,6 +43,14 @@ export function parseWords(row: CommandRow, command: Command, words: readonly st
     home: typeof home === "string" ? home : undefined,
     restart: restart === true,
   };
+}
+
+/** As from a variable that is not set: `p2prc ping "$NODE"`. @throws {Failure} bad-argument */
+function refuseEmptyWords(row: CommandRow, command: Command, parser: Parser): void {
+  const empty = parser.args.findIndex((word) => word.trim() === "");
+  const name = command.arguments?.[empty]?.name;
+  if (name === undefined) return;
+  throw new Failure("bad-argument", `${name} is empty`, { hint: `usage: p2prc ${row.name} ${parser.usage()}` });
 }
 
 /** The command line in one line, as in `p2prc ping [options] <node>`. */

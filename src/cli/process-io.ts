@@ -1,6 +1,6 @@
 /** The real Io, made of a process. Signals abort it; a reader that leaves (`| head`) ends the program quietly. */
 
-import { systemClock } from "../base/index.ts";
+import { type Clock, systemClock } from "../base/index.ts";
 import type { Io } from "./io.ts";
 import type { Machine } from "./machine.ts";
 import { type Terminal, terminal } from "./terminal.ts";
@@ -12,7 +12,17 @@ export interface ProcessIo {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export function processIo(process: NodeJS.Process, place: { readonly home: string; readonly bin: string }): ProcessIo {
+export interface Place {
+  /** The person's own folder. */
+  readonly home: string;
+  /** This program's file. */
+  readonly bin: string;
+  /** @default the system's */
+  readonly clock?: Clock;
+}
+
+export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
+  const { clock = systemClock } = place;
   const interrupted = new AbortController();
   const { signal } = interrupted;
   for (const name of SIGNALS) {
@@ -31,18 +41,21 @@ export function processIo(process: NodeJS.Process, place: { readonly home: strin
     stdout: process.stdout,
     stderr: process.stderr,
     environment: process.env,
-    clock: systemClock,
+    clock,
     signal,
   });
   const io: Io = {
     ...screen,
     signal,
-    clock: systemClock,
+    clock,
     machine: machineOf(process, place),
-    ask: (question) => askPerson(process, question, signal),
+    ask: (question) => {
+      screen.clear(); // a line of progress that is due would be written over the question
+      return askPerson(process, question, signal);
+    },
     open: async (options) => (await import("./open.ts")).openForCommand(options, io),
     isRunning: async (home) => (await import("./open.ts")).isRunning(home, io),
-    stop: async (home) => (await import("../client/index.ts")).stopDaemon({ home, clock: systemClock }, signal),
+    stop: async (home) => (await import("../client/index.ts")).stopDaemon({ home, clock }, signal),
     runDaemon: async (options, onReady) => {
       const { env: environment, platform, pid } = process;
       const here = { environment, platform, pid, uid: process.getuid?.() };
@@ -64,7 +77,7 @@ async function askPerson(process: NodeJS.Process, question: string, signal: Abor
   }
 }
 
-function machineOf(process: NodeJS.Process, { home, bin }: { readonly home: string; readonly bin: string }): Machine {
+function machineOf(process: NodeJS.Process, { home, bin }: Place): Machine {
   return {
     platform: process.platform,
     environment: process.env,

@@ -64,8 +64,23 @@ function badShape(values: Record<string, unknown>, place: Place): Failure {
   const [key = "", ...inside] = (first?.instancePath ?? "").split("/").slice(1);
   const where = isKey(key) ? inside.reduce((path, index) => at(path, Number(index)), place(key)) : key;
   const value = inside.reduce<unknown>((found, index) => (found as Record<string, unknown>)[index], values[key]);
-  return bad(where, `${first?.message ?? "wrong"}, not ${cleanText(JSON.stringify(value), 64)}`, undefined);
+  return bad(
+    where,
+    `${first?.message ?? "wrong"}, not ${cleanText(JSON.stringify(value), 64)}`,
+    isKey(key) ? shapes[key] : undefined,
+  );
 }
+
+const shapes: { readonly [K in ConfigKey]: string } = {
+  name: "a name has 1 to 32 characters",
+  port: "a port is a whole number from 0 to 65535; 0 takes any that is free",
+  listen: "write addresses of this machine, as in `192.0.2.7` or `::`",
+  allowNetworks: "write networks, as in `100.64.0.0/10`",
+  lan: "say `yes` or `no` (in config.json true or false)",
+  lends: "say `yes` or `no` (in config.json true or false)",
+  info: "write one line of at most 200 characters",
+  labels: "write at most 8, as in `site=attic`: small letters, digits and = . _ -",
+};
 
 function unknownKey(key: string, source: string): Failure {
   const meant = nearest(key, configKeys);

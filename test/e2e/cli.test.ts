@@ -57,6 +57,15 @@ describe("the program and its daemon", { timeout: 240_000 }, () => {
     assert.deepEqual((await machines.run("attic", ["stop", "--home", home])).exit, 0);
   });
 
+  test("lends again after a restart where it lent before", async () => {
+    await using machines = await Machines.open();
+    await machines.run("attic", ["serve", "--detach"]);
+    const before = await status(machines, "attic");
+    const { exit, lines } = await machines.run("attic", ["lend", "--restart", "--json"]);
+    assert.deepEqual([exit, lines.at(-1)], [0, '{"lends":true}'], lines.join("\n"));
+    assert.notEqual((await status(machines, "attic")).pid, before.pid);
+  });
+
   test("notices a daemon of another version, and restarts it when it is told to", async () => {
     await using machines = await Machines.open();
     await mkdir(machines.homeOf("attic"), { recursive: true, mode: 0o700 });

@@ -1,6 +1,8 @@
 /** p2prc add: a node by its address. Its key is shown first: that is what one trusts, not the address. */
 
+import type { Client } from "../../client/index.ts";
 import { Failure, parseNodeId } from "../../core/light.ts";
+import type { IdentifyReply } from "../../table/index.ts";
 import { command } from "../command.ts";
 import { confirm, type Io, printJson } from "../io.ts";
 
@@ -26,7 +28,7 @@ export const add = command<Flags>({
     const wanted = flags.key === undefined ? undefined : parseNodeId(flags.key);
     await using client = await io.open({ home });
     io.progress(`asking who answers at ${address}`);
-    const found = await client.identify(address, io.signal);
+    const found = await whoAnswers(client, address, io);
     if (wanted !== undefined && wanted !== found.id) {
       throw new Failure("wrong-key", `another node answers at ${found.address}: ${found.id}`, {
         hint: "ask its owner for the key; the owner sees it in `p2prc status`",
@@ -40,6 +42,19 @@ export const add = command<Flags>({
     else io.out(`added ${row.name}: it is a friend of this node now`);
   },
 });
+
+/** Of a node that is not known yet there is no `why` to look into. @throws {Failure} */
+async function whoAnswers(client: Client, address: string, io: Io): Promise<IdentifyReply> {
+  try {
+    return await client.identify(address, io.signal);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== "unreachable") throw error;
+    throw new Failure("unreachable", `nobody was found at ${address}: ${error.message}`, {
+      hint: "is that the address and port that `p2prc status` shows there, does it lend (`p2prc -s`), and does its firewall let others in?",
+      cause: error,
+    });
+  }
+}
 
 /** @throws {Failure} not-allowed */
 async function askWhether(io: Io): Promise<void> {

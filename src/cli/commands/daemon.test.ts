@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { CliLab } from "../../../test/support/cli-lab.ts";
 import { someId } from "../../../test/support/node-row.ts";
@@ -128,6 +131,16 @@ describe("p2prc serve", () => {
     assert.deepEqual(lab.daemons, []);
   });
 
+  test("ends a daemon that was started to lend and cannot, and no other", async () => {
+    const taken = { ...routes, "POST /v1/lend": new Failure("port-in-use", "port 9000 is taken") };
+    const begun = new CliLab({ routes: taken, running: false });
+    assert.equal((await begun.p2prc("serve", "--detach", "--port", "9000")).exit, 5);
+    assert.equal(begun.stopped.length, 1);
+    const found = new CliLab({ routes: taken });
+    assert.equal((await found.p2prc("serve", "--detach")).exit, 5);
+    assert.deepEqual(found.stopped, []);
+  });
+
   test("starts a daemon anew that has other settings and lends nothing", async () => {
     const idle = { ...routes, "GET /v1/status": { value: { ...status, lends: false } } };
     const lab = new CliLab({ routes: idle });
@@ -176,6 +189,21 @@ describe("p2prc logs", () => {
       routes: { "GET /v1/logs?lines=2&follow=false": { text: '{"msg":"a"}\n{"msg":"b ü"}\n' } },
     });
     assert.deepEqual((await lab.p2prc("logs", "-n", "2")).out, ['{"msg":"a"}', '{"msg":"b ü"}']);
+  });
+
+  test("shows the last words of a daemon that is gone, which nobody could ask", async () => {
+    const home = await mkdtemp(join(tmpdir(), "p2prc-logs-"));
+    try {
+      const none = await new CliLab({ running: false }).p2prc("logs", "--home", home);
+      assert.deepEqual([none.exit, none.out], [5, []]);
+      await writeFile(join(home, "log"), '{"msg":"a"}\n{"msg":"b ü"}\n{"msg":"c"}\n');
+      await writeFile(join(home, "daemon.stderr"), "out of memory\n");
+      const { exit, out, err } = await new CliLab({ running: false }).p2prc("logs", "-n", "2", "--home", home);
+      assert.deepEqual([exit, out], [0, ['{"msg":"b ü"}', '{"msg":"c"}']]);
+      assert.match(err.join("\n"), /no daemon runs[\s\S]*daemon\.stderr/);
+    } finally {
+      await rm(home, { recursive: true });
+    }
   });
 
   test("starts no daemon", async () => {

@@ -1,6 +1,10 @@
 /** p2prc logs: what has the daemon written down? */
 
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { Failure } from "../../core/light.ts";
 import { command } from "../command.ts";
+import type { Io } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 
 interface Flags {
@@ -17,7 +21,8 @@ export const logs = command<Flags>({
       parse: wholeNumber("--lines", 0, 10_000),
     },
   ],
-  about: "One object of JSON a line, as pino writes them. Nothing secret is in it.",
+  about:
+    "One object of JSON a line, as pino writes them. Nothing secret is in it. Where no daemon runs, the last lines of the one that ran are shown.",
   examples: [
     { command: "p2prc logs -f", about: "watch it" },
     { command: "p2prc logs -n 1000 | jq -r 'select(.level >= 40) | .msg'", about: "warnings and errors only" },
@@ -25,13 +30,47 @@ export const logs = command<Flags>({
   json: { "…": "the lines are JSON in any case: level, time, msg and the facts" },
 
   async run({ flags, home }, io) {
+    const { lines = 50, follow = false } = flags;
+    if (!follow && !(await io.isRunning(home))) {
+      await showLastWords({ home, lines }, io);
+      return 0;
+    }
     await using client = await io.open({ home, daemon: "never" });
     try {
-      for await (const line of client.logs({ lines: flags.lines ?? 50, follow: flags.follow === true }, io.signal))
-        io.out(line);
+      for await (const line of client.logs({ lines, follow }, io.signal)) io.out(line);
     } catch (error) {
-      if (!io.signal.aborted || flags.follow !== true) throw error; // Ctrl-C is how following ends
+      if (!io.signal.aborted || !follow) throw error; // Ctrl-C is how following ends
     }
     return 0;
   },
 });
+
+/** As much as 10,000 lines take. */
+const MAX_TAIL_BYTES = 2_000_000;
+
+/** Of a daemon that is gone: one wants to know why. @throws {Failure} daemon-not-running */
+async function showLastWords(
+  { home, lines }: { readonly home: string; readonly lines: number },
+  io: Io,
+): Promise<void> {
+  const text = await readEnd(join(home, "log"));
+  if (text === undefined) throw new Failure("daemon-not-running", "no daemon has run for this home");
+  const found = lines === 0 ? [] : text.split("\n").slice(0, -1).slice(-lines);
+  for (const line of found) io.out(line);
+  io.err("no daemon runs for this home: these are the last lines of the one that ran", "dim");
+  const said = await readEnd(join(home, "daemon.stderr"));
+  if (said !== undefined && said !== "") io.err(`what it said as it ended is in ${join(home, "daemon.stderr")}`);
+}
+
+async function readEnd(path: string): Promise<string | undefined> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    const start = Math.max(0, size - MAX_TAIL_BYTES);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    return buffer.toString("utf8", 0, bytesRead);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -32,6 +32,17 @@ const barn = nodeRow({
 const stranger = nodeRow({ name: "屋根\u202e裏", state: "heard", port: 9000 });
 
 describe("p2prc ls", () => {
+  test("says what to do where there is nothing to list, on stderr", async () => {
+    const lab = () =>
+      new CliLab({ routes: { "GET /v1/nodes": { value: empty }, "GET /v1/nodes?all=true": { value: empty } } });
+    const empty = { nodes: [], strangers: 0 };
+    for (const words of [["ls"], ["--ls"], ["ls", "--all"]]) {
+      const { exit, out, err } = await lab().p2prc(...words);
+      assert.deepEqual([exit, out], [0, []], words.join());
+      assert.match(err.join("\n"), /p2prc join/, words.join());
+    }
+  });
+
   test("lists nodes in an aligned table", async () => {
     const lab = new CliLab({ routes: { "GET /v1/nodes": { value: { nodes: [attic, barn], strangers: 0 } } } });
     assert.deepEqual(await lab.p2prc("ls"), {

@@ -72,12 +72,12 @@ export async function listNodes(client: Client, options: ListOptions, io: Io): P
   const { nodes, strangers } = await client.nodes({ all: options.all === true }, io.signal);
   const sorted = sortNodes(nodes, options.sort);
   if (options.json) printJson(io, { nodes: sorted, strangers });
-  else if (options.blocks === true) printSeedBlocks(sorted, io);
   else {
-    printNodes(sorted, { explain: options.explain === true }, io);
+    if (options.blocks === true) printSeedBlocks(sorted, io);
+    else printNodes(sorted, { explain: options.explain === true }, io);
     if (sorted.length === 0)
       io.err(
-        "no node is joined yet: accept an invite with `p2prc join`, add a node with `p2prc add`, or look around with `p2prc update`",
+        `no node is ${options.all === true ? "known" : "joined"} yet: accept an invite with \`p2prc join\`, add a node with \`p2prc add\`, or look around with \`p2prc update\``,
       );
     if (strangers > 0) io.err(`${strangers} more that nobody here joined: \`p2prc ls --all\``, "dim");
   }

@@ -187,6 +187,14 @@ describe("p2prc add", () => {
     }
   });
 
+  test("tells what to look at where nobody answers: there is no `why` of a node that is not known", async () => {
+    const nobody = new Failure("unreachable", "refused: nothing listens there", { hint: "`p2prc why NODE`" });
+    const { exit, err } = await new CliLab({ routes: { "POST /v1/nodes/identify": nobody } }).p2prc("add", "h:1");
+    assert.equal(exit, 4);
+    assert.equal(err[0], "p2prc: nobody was found at h:1: refused: nothing listens there");
+    assert.match(err[1] ?? "", /^hint: .*lend/);
+  });
+
   test("refuses another key, and one that is none", async () => {
     const lab = new CliLab({ routes });
     assert.equal((await lab.p2prc("add", "host.example", "--key", "o".repeat(52), "--yes")).exit, 4);

@@ -66,10 +66,11 @@ export const serve = command<Flags>({
     if (!detach && (!running || anew)) {
       if (anew) await io.stop(home);
       await io.runDaemon({ home, flags: words }, () => lendAndTell({ home, json }, io));
+      io.err("lending has ended, and so has the daemon");
       return 0; // Ctrl-C is how it ends
     }
     await using client = await io.open({ home, flags: words, daemon: anew ? "restart" : "start" });
-    const { pid } = await lendAndTell({ home, json }, io);
+    const { pid } = running && !anew ? await lendAndTell({ home, json }, io) : await lendOrStop({ home, json }, io);
     if (detach) return 0;
     if (!json) io.err(`in the daemon that runs already (process ${pid}): Ctrl-C ends lending, not the daemon`, "dim");
     await untilInterrupted(client, io);
@@ -112,6 +113,16 @@ async function lendAndTell({ home, json }: { readonly home: string; readonly jso
   if (json) printJson(io, status);
   else printBanner(status, io);
   return status;
+}
+
+/** A daemon that was started to lend, and cannot, is of no use: its port is taken, say. @throws {Failure} */
+async function lendOrStop(place: { readonly home: string; readonly json: boolean }, io: Io): Promise<Status> {
+  try {
+    return await lendAndTell(place, io);
+  } catch (error) {
+    if (error instanceof Failure && (await io.stop(place.home)) !== undefined) io.err("the daemon has ended again");
+    throw error;
+  }
 }
 
 function printBanner({ name, id, listening, warnings }: Status, io: Io): void {

@@ -62,7 +62,7 @@ function progressLine({ hop, asked, answered, waiting, found }: UpdateProgress):
 
 function tell({ asked, answered, found, hops, tookMs, trying, beyond }: UpdateResult, io: Io): void {
   if (asked === 0) {
-    io.err("there is nobody to ask yet: accept an invite with `p2prc join`, or add a node with `p2prc add`");
+    io.err("there was nobody to ask");
     return;
   }
   io.err(
