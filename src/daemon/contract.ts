@@ -100,6 +100,16 @@ export type Why = Static<typeof Why>;
 export const WhyParams = Type.Object({ node: Type.String({ minLength: 1, maxLength: 255 }) });
 export type WhyParams = Static<typeof WhyParams>;
 
+/** The query of `GET /v1/node`. */
+export const NodeQuery = Type.Object(
+  {
+    /** Of the asker: it counts where the asker has the same key, and so has a copy of this home. */
+    boot: Type.Optional(Type.String({ pattern: "^[0-9a-f]{16}$" })),
+  },
+  { additionalProperties: false },
+);
+export type NodeQuery = Static<typeof NodeQuery>;
+
 /** The reply of `GET /v1/node`: what anybody may know, a client without a key too. */
 export const NodeDescription = Type.Object({
   /** Signed: the same that others pass on. */

@@ -13,6 +13,7 @@ import {
 } from "../measure/index.ts";
 import { Answering, Network, TcpCarrier } from "../network/index.ts";
 import { IpTable, openMulticast } from "../table/index.ts";
+import { askDescription } from "./ask.ts";
 import type { Ground } from "./ground.ts";
 import { Lending } from "./lending.ts";
 import { OwnRecord } from "./own-record.ts";
@@ -97,6 +98,8 @@ function openReach(
     config,
     addresses,
     own,
+    twins,
+    boot,
     acquaintance,
   }: Ground & Self & { readonly acquaintance: Acquaintance },
   scope: Scope,
@@ -106,7 +109,19 @@ function openReach(
   const answering = scope.own(new Answering(clock, { isKnown }));
   const carrier = new TcpCarrier({ identity, clock, isTrusted });
   const network = scope.own(
-    new Network({ id: identity.id, carrier, answering, clock, log: log.with({ room: "network" }), isTrusted, isKnown }),
+    new Network({
+      id: identity.id,
+      carrier,
+      answering,
+      clock,
+      log: log.with({ room: "network" }),
+      isTrusted,
+      isKnown,
+      isTwin: async (link, signal) => {
+        const { boot: theirs } = await askDescription(link, boot, signal);
+        return twins.met({ boot: theirs, remote: link.path.remote });
+      },
+    }),
   );
   const tell = () => own.update({ lends: lending.on, port: whereabouts.port, addresses: [...whereabouts.told] });
   const lending = scope.own(

@@ -5,12 +5,24 @@ import type {} from "@fastify/swagger"; // adds app.swagger()
 import type { FastifyPluginAsync } from "fastify";
 import { admits, type NodeId } from "../core/index.ts";
 import type { Attempt as NetworkAttempt, Dialable } from "../network/index.ts";
-import { LendReply, LendRequest, LogsQuery, NodeDescription, Status, StopReply, Why, WhyParams } from "./contract.ts";
+import {
+  LendReply,
+  LendRequest,
+  LogsQuery,
+  NodeDescription,
+  NodeQuery,
+  Status,
+  StopReply,
+  Why,
+  WhyParams,
+} from "./contract.ts";
 import type { LogFile } from "./log-file.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface DaemonRoutesDeps {
   readonly describe: () => NodeDescription;
+  /** A node says which start of its daemon this is. */
+  readonly met: (who: { readonly id: NodeId; readonly remote: string }, boot: string) => void;
   readonly status: () => Status;
   /** @throws {Failure} port-in-use, bad-address */
   readonly lend: (on: boolean, signal: AbortSignal) => Promise<boolean>;
@@ -26,8 +38,13 @@ const owner = { config: { admits: admits.owner } };
 
 export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
   return async (app) => {
-    app.get("/v1/node", { config: { admits: admits.everyone }, schema: { response: { 200: NodeDescription } } }, () =>
-      deps.describe(),
+    app.get<{ Querystring: NodeQuery }>(
+      "/v1/node",
+      { config: { admits: admits.everyone }, schema: { querystring: NodeQuery, response: { 200: NodeDescription } } },
+      ({ caller, query: { boot } }) => {
+        if (boot !== undefined && caller.kind === "node") deps.met(caller, boot);
+        return deps.describe();
+      },
     );
 
     app.get("/v1/status", { ...owner, schema: { response: { 200: Status } } }, () => deps.status());

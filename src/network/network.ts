@@ -33,6 +33,8 @@ export interface NetworkDeps {
   readonly isTrusted: (address: string) => boolean;
   /** Own nodes, friends and guests: theirs are the reverse links that are always kept. */
   readonly isKnown: (id: NodeId) => boolean;
+  /** Whoever answers on this link proved this node's own key. @returns whether it is another machine @default it is not */
+  readonly isTwin?: (link: Link, signal: AbortSignal) => Promise<boolean>;
 }
 
 export interface NetworkOptions {
@@ -159,13 +161,23 @@ export class Network implements Reach, AsyncDisposable {
       delayMs: six || isTrusted(endpoint.host) ? 0 : IPV4_DELAY_MS,
       open: async (signal) => {
         const pipe = await carrier.dial({ endpoint, expect, asks: true }, signal);
-        if (pipe.peer === this.#deps.id) {
-          pipe.duplex.destroy();
-          throw new Failure("unreachable", "this node itself answers there");
-        }
-        return await H2Link.open(withPeer(pipe), clock, signal);
+        const link = await H2Link.open(withPeer(pipe), clock, signal);
+        if (link.peer === this.#deps.id) throw await this.#metSelf(link, signal);
+        return link;
       },
     };
+  }
+
+  async #metSelf(link: Link, signal: AbortSignal): Promise<Failure> {
+    try {
+      const isTwin = (await this.#deps.isTwin?.(link, signal)) ?? false;
+      return new Failure(
+        "unreachable",
+        isTwin ? "a copy of this node answers there" : "this node itself answers there",
+      );
+    } finally {
+      link.close("a node needs no link to itself");
+    }
   }
 
   #adopt(link: Link): void {

@@ -19,7 +19,8 @@ export interface AnswerDeps {
 /** What is around the records in the reply. */
 const ENVELOPE_BYTES = 256;
 
-export function answerTable({ table, self }: AnswerDeps, question: TableQuestion): TableReply {
+/** @param yours what `hearAnnouncement` found */
+export function answerTable({ table, self }: AnswerDeps, question: TableQuestion, yours?: SignedRecord): TableReply {
   const isKnown = decodeFilter(question.known);
   const own = self();
   const records: SignedRecord[] = own === undefined || isKnown(fingerprint(own.record)) ? [] : [own.signed];
@@ -31,16 +32,23 @@ export function answerTable({ table, self }: AnswerDeps, question: TableQuestion
     weigh,
   });
   for (const { signed } of rows) if (signed !== undefined) records.push(signed);
-  return { records, cursor, more };
+  return { records, cursor, more, ...(yours === undefined ? {} : { yours }) };
 }
 
 /**
  * The asker's own record. It is only heard of by that: it is passed on when a dial has proved it.
+ * @returns the record that outdoes it, where there is one: the asker cannot be heard before he has outdone that
  * @throws {Failure} bad-record when it is somebody else's
  */
-export function hearAnnouncement(table: NodeTable, signed: SignedRecord, { by }: { readonly by: NodeId }): void {
+export function hearAnnouncement(
+  table: NodeTable,
+  signed: SignedRecord,
+  { by }: { readonly by: NodeId },
+): SignedRecord | undefined {
   const learned = table.learn([signed], { kind: "announced", by });
   if (learned.bad > 0) throw new Failure("bad-record", "the record is not valid, or not the asker's own");
+  const held = table.get(by)?.signed;
+  return held?.body === signed.body ? undefined : held;
 }
 
 function weigh(row: Row): number {

@@ -87,6 +87,7 @@ export class Asker {
     if (reply.records.length > limit + 1) throw this.#refuse(id, `over ${limit} records`);
     const learned = table.learn(reply.records, { kind: "node", id });
     this.#count(id, learned);
+    if (reply.yours !== undefined) this.#count(id, table.learn([reply.yours], { kind: "node", id }));
     // While there is more, what was known before still need not be told.
     const told = reply.more ? (this.#neighbours.get(id)?.heard ?? 0) : heard;
     this.#neighbours.set(id, { since: reply.cursor, heard: told, announced });

@@ -183,5 +183,7 @@ export const TableReply = Type.Object({
   cursor: Type.String({ pattern: "^[0-9a-f]{16}\\.[0-9]{1,15}$" }),
   /** Whether there is more past the cursor. */
   more: Type.Boolean(),
+  /** A record of the asker's own that outdoes the one that it announced: of an earlier life, or of a copy of its home. */
+  yours: Type.Optional(SignedRecord),
 });
 export type TableReply = Static<typeof TableReply>;

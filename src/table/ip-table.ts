@@ -116,10 +116,10 @@ export class IpTable implements AsyncDisposable {
     await using scope = new Scope(signal);
     scope.spawn((ending) => this.#store.run(ending));
     scope.spawn((ending) => this.#file.run(ending));
-    const { lan, self, clock, random, log } = this.#deps;
+    const { lan, id, self, identify, clock, random, log } = this.#deps;
     if (lan !== undefined) {
       const { nodes: table, visitor } = this;
-      const discovery = new LanDiscovery({ ...lan, table, visitor, self, clock, random, log });
+      const discovery = new LanDiscovery({ ...lan, id, table, visitor, identify, self, clock, random, log });
       scope.spawn((ending) => discovery.run(ending));
     }
     await this.#exchange.run(scope.signal);

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { SignedNode } from "../../test/support/signed-node.ts";
 import { type House, Village } from "../../test/support/village.ts";
 import { Scope, silentLog } from "../base/index.ts";
+import { type Endpoint, Failure } from "../core/index.ts";
 import { LanDiscovery, type Multicast, type MulticastPacket, SERVICE } from "./lan-discovery.ts";
 
 const attic = new SignedNode(50);
@@ -106,6 +107,18 @@ describe("LanDiscovery", () => {
     assert.ok(lab.mostVisits <= 4, String(lab.mostVisits));
   });
 
+  test("looks who answers where somebody else says that he is this node, and not where it hears itself", async () => {
+    await using lab = await Lab.open();
+    const own = lab.answerOf(lab.me.node, 8088);
+    lab.hear(own, "192.168.0.2");
+    assert.deepEqual(lab.identified, []);
+    for (let i = 0; i < 3; i++) lab.hear(own, "192.168.0.7");
+    lab.hear(lab.answerOf(lab.me.node, 8089), "192.168.0.2"); // on this very machine
+    await lab.village.clock.advance(0);
+    assert.deepEqual(lab.identified, ["192.168.0.7:8088", "192.168.0.2:8089"]);
+    assert.equal(lab.me.table.rows.size, 0);
+  });
+
   for (const [what, answers] of [
     ["no id", [{ name: `attic.${SERVICE}`, type: "SRV", data: { port: 1 } }]],
     ["no port", [{ name: `${attic.id}.${SERVICE}`, type: "SRV", data: {} }]],
@@ -146,6 +159,7 @@ class Lab implements AsyncDisposable {
   readonly scope = new Scope();
   readonly sent: MulticastPacket[] = [];
   readonly visited: string[] = [];
+  readonly identified: string[] = [];
   readonly addresses = ["192.168.0.2"];
   mostVisits = 0;
   opened = 0;
@@ -164,7 +178,11 @@ class Lab implements AsyncDisposable {
     const self = () => (listens ? lab.me.own : undefined);
     const open = async () => lab.#interfaces();
     const { table } = lab.me;
-    const world = { self, listensAt, open, clock, random, log: silentLog };
+    const identify = async ({ host, port }: Endpoint) => {
+      lab.identified.push(`${host}:${port}`);
+      throw new Failure("unreachable", "a copy of this node answers there");
+    };
+    const world = { id: lab.me.id, self, listensAt, identify, open, clock, random, log: silentLog };
     const discovery = new LanDiscovery({ table, visitor: { visit }, ...world });
     lab.scope.spawn((signal) => discovery.run(signal));
     await clock.advance(0);
@@ -179,9 +197,9 @@ class Lab implements AsyncDisposable {
     for (const listener of this.#listeners) listener(packet, from);
   }
 
-  answerOf(node: SignedNode): MulticastPacket {
+  answerOf(node: SignedNode, port = 7): MulticastPacket {
     const name = `${node.id}.${SERVICE}`;
-    return { kind: "response", questions: [], answers: [{ name, type: "SRV", data: { port: 7, target: "x.local" } }] };
+    return { kind: "response", questions: [], answers: [{ name, type: "SRV", data: { port, target: "x.local" } }] };
   }
 
   #interfaces(): Multicast[] {

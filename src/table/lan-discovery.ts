@@ -7,7 +7,7 @@
  */
 
 import { type Clock, type Log, type Random, Scope, TokenBuckets } from "../base/index.ts";
-import { type Endpoint, formatEndpoint, isNodeId, type NodeId } from "../core/index.ts";
+import { type Endpoint, Failure, formatEndpoint, isNodeId, type NodeId } from "../core/index.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { VersionedRecord } from "./row.ts";
 import type { Visitor } from "./visitor.ts";
@@ -36,8 +36,11 @@ export interface Multicast {
 }
 
 export interface LanDiscoveryDeps {
+  readonly id: NodeId;
   readonly table: Pick<NodeTable, "sight" | "get">;
   readonly visitor: Pick<Visitor, "visit">;
+  /** Finds out who answers there: told of this node's own key, it sees whether that is a copy. @throws {Failure} unreachable */
+  readonly identify: (endpoint: Endpoint, signal: AbortSignal) => Promise<unknown>;
   readonly self: () => VersionedRecord | undefined;
   /** Whether this node listens at that address of its own. */
   readonly listensAt: (address: string) => boolean;
@@ -118,7 +121,23 @@ export class LanDiscovery {
       });
       return;
     }
-    for (const { id, port } of nodesIn(packet.answers)) this.#found(id, { host: from, port }, scope);
+    for (const { id, port } of nodesIn(packet.answers)) {
+      if (id !== this.#deps.id) this.#found(id, { host: from, port }, scope);
+      else if (!lan.addresses.includes(from) || port !== this.#deps.self()?.record.port)
+        this.#foundSelf({ host: from, port }, scope);
+    }
+  }
+
+  /** Another machine says that it is this node. Only a proof of the key counts. */
+  #foundSelf(endpoint: Endpoint, scope: Scope): void {
+    if (this.#visits >= MAX_VISITS || !this.#nodes.take(`${this.#deps.id} ${endpoint.host}`)) return;
+    this.#dial(scope, async (signal) => {
+      try {
+        await this.#deps.identify(endpoint, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error; // whether it was a copy is for others to tell
+      }
+    });
   }
 
   #found(id: NodeId, endpoint: Endpoint, scope: Scope): void {
@@ -129,15 +148,15 @@ export class LanDiscovery {
       known.hints.some((hint) => hint.source === "lan" && formatEndpoint(hint.endpoint) === formatEndpoint(endpoint));
     if (isThere || this.#visits >= MAX_VISITS || !this.#nodes.take(`${id} ${endpoint.host}`)) return;
     if (table.sight(id, endpoint) === undefined) return;
-    this.#visits++;
-    scope.spawn(async (signal) => {
-      try {
-        const visit = await visitor.visit(id, {}, signal);
-        log.debug("tried a node on the LAN", { id, outcome: visit.kind });
-      } finally {
-        this.#visits--;
-      }
+    this.#dial(scope, async (signal) => {
+      const visit = await visitor.visit(id, {}, signal);
+      log.debug("tried a node on the LAN", { id, outcome: visit.kind });
     });
+  }
+
+  #dial(scope: Scope, work: (signal: AbortSignal) => Promise<void>): void {
+    this.#visits++;
+    scope.spawn((signal) => work(signal).finally(() => void this.#visits--));
   }
 
   #announce(lan: Multicast): void {

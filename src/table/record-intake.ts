@@ -127,8 +127,8 @@ export class RecordIntake {
   }
 
   #echo(next: VersionedRecord): Outcome {
-    const own = this.#deps.self();
-    if (own === undefined || !supersedes(next, own)) return "known";
+    const own = this.#deps.self(); // undefined while this node tells nobody of itself; others may do so all the same
+    if (own !== undefined && !supersedes(next, own)) return "known";
     if (!this.#deps.records.isSigned(next.signed, this.#deps.id)) return "bad";
     this.#deps.echoes.publish(next.record);
     return "known";

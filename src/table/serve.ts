@@ -2,7 +2,15 @@
 
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { type Clock, type Log, TokenBuckets } from "../base/index.ts";
-import { admits, byRank, Failure, PROGRESS_TYPE, parseEndpoint, progressLines } from "../core/index.ts";
+import {
+  admits,
+  byRank,
+  Failure,
+  PROGRESS_TYPE,
+  parseEndpoint,
+  progressLines,
+  type SignedRecord,
+} from "../core/index.ts";
 import { answerTable, hearAnnouncement } from "./answer.ts";
 import {
   AddRequest,
@@ -55,12 +63,13 @@ function serveNodes(app: FastifyInstance, { table, clock }: ServeTableDeps): voi
       schema: { body: TableQuestion, response: { 200: TableReply } },
     },
     async ({ caller, body }) => {
+      let yours: SignedRecord | undefined;
       if (caller.kind === "node") {
         if (!askers.take(caller.id) || !addresses.take(hostOf(caller.remote))) throw tooOften();
         table.nodes.noteAnswer(caller.id);
-        if (body.record !== undefined) hearAnnouncement(table.nodes, body.record, { by: caller.id });
+        if (body.record !== undefined) yours = hearAnnouncement(table.nodes, body.record, { by: caller.id });
       }
-      return answerTable({ table: table.nodes, self: table.self }, body);
+      return answerTable({ table: table.nodes, self: table.self }, body, yours);
     },
   );
 }

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type NetnsNode, NetnsNodes, whyNoLab, whyNoShapedLab } from "../lab/netns/index.ts";
@@ -116,7 +117,7 @@ describe("nodes on a network that breaks", { skip: whyNoLab(), timeout: 100_000,
   });
 });
 
-describe("nodes on a LAN without a router", { skip: whyNoLab(), timeout: 60_000, concurrency: 2 }, () => {
+describe("nodes on a LAN without a router", { skip: whyNoLab(), timeout: 60_000, concurrency: 3 }, () => {
   test("find each other by multicast DNS", async () => {
     await using net = await NetnsNodes.open({ hosts: { attic: {}, cellar: {} } }, signal);
     const { attic, cellar } = net.nodes;
@@ -138,6 +139,19 @@ describe("nodes on a LAN without a router", { skip: whyNoLab(), timeout: 60_000,
       heard.filter(({ addresses }) => addresses.length > 0),
       [],
     );
+  });
+
+  test("say so when one is a copy of the other", async () => {
+    await using net = await NetnsNodes.open({ hosts: { attic: {}, cellar: {} } }, signal);
+    const { attic, cellar } = net.nodes;
+    await attic.serve("--name", "attic");
+    await attic.kill();
+    await cp(attic.home, cellar.home, { recursive: true, filter: (path) => !path.endsWith("socket") });
+    await Promise.all([attic.serve(), cellar.serve()]);
+    for (const node of [attic, cellar]) {
+      const warnings = async () => (await node.json<{ warnings: readonly string[] }>("status")).warnings;
+      await eventually(20_000, async () => (await warnings()).some((line) => line.includes("its home was copied")));
+    }
   });
 
   test("do without IPv6 where the kernel has none", async () => {

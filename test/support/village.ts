@@ -150,8 +150,9 @@ export class House {
     this.questions.push({ to: link.peer, question });
     await clock.sleep(other?.fate === "mute" ? Number.POSITIVE_INFINITY : this.rttMs, signal);
     if (other === undefined) throw new Failure("link-lost", "gone");
-    if (question.record !== undefined) hearAnnouncement(other.table, question.record, { by: this.id });
-    return other.reply?.(question) ?? answerTable({ table: other.table, self: () => other.own }, question);
+    const { record } = question;
+    const yours = record === undefined ? undefined : hearAnnouncement(other.table, record, { by: this.id });
+    return other.reply?.(question) ?? answerTable({ table: other.table, self: () => other.own }, question, yours);
   }
 }
 
