@@ -1,0 +1,38 @@
+/**
+ * The people inside, as /etc/passwd knows them. Nothing of it is taken for granted: the image may have no such file.
+ */
+
+import { readFile } from "node:fs/promises";
+
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string | undefined;
+}
+
+/** More than this is not a list of people. */
+const MAX_BYTES = 1024 * 1024;
+
+export function parsePasswd(text: string): readonly Account[] {
+  return text.split("\n").flatMap((line) => {
+    const [name = "", , uid = "", gid = "", , home = "", shell = ""] = line.split(":");
+    if (name === "" || !/^\d+$/u.test(uid) || !/^\d+$/u.test(gid)) return [];
+    const account = { name, uid: Number(uid), gid: Number(gid), home: home === "" ? "/" : home };
+    return [{ ...account, shell: shell === "" ? undefined : shell }];
+  });
+}
+
+/**
+ * @param wanted a name or a number
+ * @returns undefined for a name that nobody has; a number without a row is somebody all the same
+ */
+export async function findAccount(wanted: string | number): Promise<Account | undefined> {
+  const text = await readFile("/etc/passwd").catch(() => Buffer.alloc(0)); // none: only numbers are known
+  const accounts = parsePasswd(text.subarray(0, MAX_BYTES).toString("utf8"));
+  const uid = /^\d{1,10}$/u.test(String(wanted)) ? Number(wanted) : undefined;
+  const found = accounts.find((account) => (uid === undefined ? account.name === wanted : account.uid === uid));
+  if (found !== undefined || uid === undefined) return found;
+  return { name: String(uid), uid, gid: uid, home: "/", shell: undefined };
+}

@@ -1,0 +1,59 @@
+/**
+ * The resident's own process: `main.js --socket PATH | --stdio [--env NAME=VALUE]…`.
+ *
+ * It needs an init above it: Node reaps only what it started itself, so as process 1 it would gather the dead.
+ */
+
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { parseArgs } from "node:util";
+import { systemSleeper } from "./clock.ts";
+import { Resident } from "./resident.ts";
+
+/** The owner's daemon opens one, and another while the first is dying. */
+const MAX_CONNECTIONS = 16;
+
+function main(): void {
+  const { values } = parseArgs({
+    options: { socket: { type: "string" }, stdio: { type: "boolean" }, env: { type: "string", multiple: true } },
+  });
+  if (process.pid === 1) throw new Error("the resident is no init: start it under one that reaps");
+  const env = Object.fromEntries((values.env ?? []).map(parseVariable));
+  const resident = new Resident({ sleeper: systemSleeper, env, onDefect });
+  process.on("SIGHUP", () => {}); // whoever started it may go
+  process.on("uncaughtException", onDefect); // one guest's stream does not take the others with it
+  process.umask(0o022);
+  if (values.stdio === true) resident.serve(standardStreams());
+  else if (values.socket !== undefined) listen(values.socket, resident);
+  else throw new Error("say --socket PATH or --stdio");
+}
+
+function listen(path: string, resident: Resident): void {
+  rmSync(path, { force: true });
+  const server = createServer((socket) => resident.serve(socket));
+  server.maxConnections = MAX_CONNECTIONS;
+  const umask = process.umask(0o177);
+  server.listen(path);
+  process.umask(umask);
+  server.once("listening", () => chmodSync(path, 0o600));
+}
+
+/** Not process.stdout: on a pipe that writes while nothing else goes on. */
+function standardStreams(): Duplex {
+  const input = new Socket({ fd: 0, readable: true, writable: false });
+  const output = new Socket({ fd: 1, readable: false, writable: true });
+  return Duplex.from({ readable: input, writable: output });
+}
+
+function parseVariable(text: string): [name: string, value: string] {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new Error(`not NAME=VALUE: "${text}"`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function onDefect(error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}
+
+main();
