@@ -2,12 +2,11 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type NetnsHost, NetnsLab, whyNoLab } from "../test/lab/netns/index.ts";
 import { type Bench, type Row, verdict } from "./support/bench.ts";
+import { Home } from "./support/home.ts";
 import { alternate, MIB, median, quantile } from "./support/numbers.ts";
 import { cpuMs, rssBytes } from "./support/process-costs.ts";
 
@@ -21,8 +20,9 @@ export const ls: Bench = {
   summary: "`p2prc ls` as a whole process, while a daemon runs",
   async run(note) {
     await using home = await Home.open();
+    const run = (...words: string[]) => timed([LAUNCHER, "--home", home.path, ...words]);
     note("starting a daemon");
-    await home.run("serve", "--detach", "--listen", "127.0.0.1", "--port", "0");
+    await run("serve", "--detach", "--listen", "127.0.0.1", "--port", "0");
     try {
       const programs = {
         "p2prc ls": [LAUNCHER, "--home", home.path, "ls"],
@@ -46,7 +46,7 @@ export const ls: Bench = {
       });
       return [{ title: "A whole process, from spawn to exit", rows }];
     } finally {
-      await home.run("stop");
+      await run("stop");
     }
   },
 };
@@ -152,28 +152,6 @@ function idleRow(
 
 async function pidOf(run: (...words: string[]) => Promise<string>): Promise<number> {
   return (JSON.parse(await run("status", "--json")) as { readonly pid: number }).pid;
-}
-
-/** A throw-away home, and the program run on it. */
-class Home implements AsyncDisposable {
-  readonly path: string;
-
-  static async open(): Promise<Home> {
-    return new Home(await mkdtemp(join(tmpdir(), "p2prc-bench-")));
-  }
-
-  private constructor(path: string) {
-    this.path = path;
-  }
-
-  async run(...words: string[]): Promise<void> {
-    await timed([LAUNCHER, "--home", this.path, ...words]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // A daemon that has just ended may still be writing its compile cache.
-    await rm(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-  }
 }
 
 /** @returns milliseconds from spawn to exit @throws with its stderr when it fails */

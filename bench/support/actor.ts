@@ -24,15 +24,25 @@ interface Reply {
   readonly error?: string;
 }
 
+export interface ActorOptions {
+  /** The network namespace that it lives in. @default this process's own */
+  readonly namespace?: string;
+  /** @default what Node takes */
+  readonly heapMb?: number;
+}
+
 export class Actor<P extends Part> implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #calls = 0;
 
   /** @param file the name of a file in bench/actors */
-  static async start<P extends Part>(file: string): Promise<Actor<P>> {
+  static async start<P extends Part>(file: string, { namespace, heapMb }: ActorOptions = {}): Promise<Actor<P>> {
     // --expose-gc: memory is read after a collection, or it tells what nobody needs any more.
-    const child = fork(join(import.meta.dirname, "../actors", file), { execArgv: ["--expose-gc"] });
+    const heap = heapMb === undefined ? [] : [`--max-old-space-size=${heapMb}`];
+    const node = [process.execPath, "--expose-gc", ...heap];
+    const [execPath = "", ...execArgv] = namespace === undefined ? node : ["ip", "netns", "exec", namespace, ...node];
+    const child = fork(join(import.meta.dirname, "../actors", file), { execPath, execArgv });
     await once(child, "spawn");
     return new Actor<P>(child);
   }
