@@ -10,5 +10,5 @@ export { cleanText } from "./text.ts";
 export { VERSION } from "./version.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { type GrantWords, parseGrantWords } from "./grant-words.ts";
-export { formatSize } from "./size.ts";
+export { formatSize, parseSize } from "./size.ts";
 export { nearest } from "./nearest.ts";

@@ -11,6 +11,7 @@ import { type Static, Type } from "typebox";
 import type { NodeId } from "../core/index.ts";
 import { SANDBOX_ID_PATTERN, type SandboxId } from "./runtime/sandbox-id.ts";
 import { profiles, runtimeKinds } from "./runtime/runtime.ts";
+import { IMAGE_PATTERN, NAME_PATTERN } from "./words.ts";
 
 const closed = { additionalProperties: false } as const;
 const Id = Type.Unsafe<SandboxId>(Type.String({ pattern: SANDBOX_ID_PATTERN }));
@@ -19,12 +20,7 @@ const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** Wall time in milliseconds since 1970. */
 const WallTime = Type.Integer({ minimum: 0, maximum: 8.64e15 });
 const Milliseconds = Type.Integer({ minimum: 1_000, maximum: 366 * 24 * 3_600_000 });
-/** A DNS label, since it is a host name inside and in private URLs. */
-export const NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$";
 const Name = Type.String({ pattern: NAME_PATTERN });
-/** Registry reference or digest (the grammar of the OCI distribution spec), or `<name>` of a local archive. Never starts with a dash. */
-export const IMAGE_PATTERN =
-  "^[a-z0-9][a-z0-9._-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$";
 const Image = Type.String({ pattern: IMAGE_PATTERN, maxLength: 255 });
 /** One line of an OpenSSH public key file: Ed25519 only. */
 const SshKey = Type.String({ pattern: "^ssh-ed25519 [A-Za-z0-9+/]{68}$" });
@@ -289,3 +285,10 @@ export type BoxesReply = Static<typeof BoxesReply>;
 /** A name, an id, the start of one, or `name@node`. */
 export const BoxParams = Type.Object({ box: Type.String({ minLength: 1, maxLength: 128 }) }, closed);
 export type BoxParams = Static<typeof BoxParams>;
+
+/** DELETE /v1/boxes/:box. Not done: its node does not answer; it is told as soon as it does. */
+export const RemoveBoxReply = Type.Object(
+  { id: Id, name: Type.String(), node: Type.Object({ id: Node, name: Type.String() }, closed), done: Type.Boolean() },
+  closed,
+);
+export type RemoveBoxReply = Static<typeof RemoveBoxReply>;
