@@ -115,6 +115,12 @@ describe("starting the daemon", () => {
     assert.match(await readFile(join(home.path, "daemon.stderr"), "utf8"), /a defect of the fake/);
   });
 
+  test("knows a way on when the daemon could not even say why it ended", async () => {
+    await using home = await Home.make();
+    const program = { command: process.execPath, args: ["--eval", "process.exit(5)", "--"] };
+    await assert.rejects(openDaemon({ home: home.path, program }, signal), { hint: /disk full.*p2prc serve/ });
+  });
+
   test("says so when there is no such program", async () => {
     await using home = await Home.make();
     const program = { command: "/nonexistent/node", args: [] };

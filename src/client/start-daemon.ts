@@ -58,7 +58,8 @@ export async function startDaemon(
   child.unref();
   const first = await firstOf(deps, { ended, timeoutMs }, signal);
   if (first === "answers") return;
-  const failure = failureFromStderr(await stderr.said());
+  const said = await stderr.said();
+  const failure = failureFromStderr(said);
   if (failure?.code === "home-in-use" && (await waitFor(deps, OTHER_DAEMON_MS, signal)) === "answers") return;
   if (first === "silent") {
     throw new Failure("daemon-failed", `the daemon was started and has not answered for ${timeoutMs / 1000} s`, {
@@ -68,7 +69,10 @@ export async function startDaemon(
   throw (
     failure ??
     new Failure("daemon-failed", `the daemon ended as soon as it was started (${first})`, {
-      hint: `look into ${join(home, STDERR_FILE)}`,
+      hint:
+        said === ""
+          ? "is the disk full (`df -h`)? `p2prc serve` starts it in the foreground, where it can say why"
+          : `look into ${join(home, STDERR_FILE)}`,
     })
   );
 }
