@@ -1,5 +1,6 @@
 /**
- * The resident's own process: `main.js --socket PATH | --stdio [--env NAME=VALUE]…`.
+ * The resident's own process: `main.js --socket PATH | --stdio [--env NAME=VALUE]…`, or `--check`: whether all it may load
+ * is there.
  *
  * It needs an init above it: Node reaps only what it started itself, so as process 1 it would gather the dead.
  */
@@ -10,14 +11,25 @@ import { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import { systemSleeper } from "./clock.ts";
 import { Resident } from "./resident.ts";
+import { binding } from "./terminal.ts";
 
 /** The owner's daemon opens one, and another while the first is dying. */
 const MAX_CONNECTIONS = 16;
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { socket: { type: "string" }, stdio: { type: "boolean" }, env: { type: "string", multiple: true } },
+    options: {
+      socket: { type: "string" },
+      stdio: { type: "boolean" },
+      check: { type: "boolean" },
+      env: { type: "string", multiple: true },
+    },
   });
+  if (values.check === true) {
+    binding();
+    await import("tar-stream");
+    return;
+  }
   if (process.pid === 1) throw new Error("the resident is no init: start it under one that reaps");
   const env = Object.fromEntries((values.env ?? []).map(parseVariable));
   const resident = new Resident({ sleeper: systemSleeper, env, onDefect });
@@ -56,4 +68,4 @@ function onDefect(error: unknown): void {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }
 
-main();
+await main();

@@ -60,7 +60,8 @@ interface Binding {
   readonly resize: (fd: number, columns: number, rows: number) => void;
 }
 
-function binding(): Binding {
+/** Loaded with the first terminal. */
+export function binding(): Binding {
   const load = createRequire(import.meta.url);
   const { requireBinary } = load("@lydell/node-pty/requireBinary.js") as { requireBinary: (file: string) => Binding };
   return requireBinary("pty.node");
