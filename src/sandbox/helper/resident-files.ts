@@ -22,9 +22,8 @@ const TERMINAL = ["@lydell/node-pty", `@lydell/node-pty-${process.platform}-${pr
 const LOADED = /(?:\.js|\.node|^package\.json)$/u;
 
 export async function residentFiles(signal: AbortSignal): Promise<readonly HelperFile[]> {
-  const own = residentSources(signal);
-  const packages = await Promise.all([...TAR, ...TERMINAL].map((name) => packageFiles(name)));
-  return [...(await own), ...packages.flat()];
+  const packages = [...TAR, ...TERMINAL].map((name) => packageFiles(name));
+  return (await Promise.all([residentSources(signal), ...packages])).flat();
 }
 
 /** The path of the binding inside a list of files: its libraries are needed too. */
@@ -50,6 +49,7 @@ async function withoutTypes(sources: readonly string[], signal: AbortSignal): Pr
     signal,
     maxBuffer: 16 * 1024 * 1024,
   });
+  child.child.stdin?.on("error", () => {}); // it ended early: how, is what is awaited
   child.child.stdin?.end(JSON.stringify(sources));
   return JSON.parse((await child).stdout) as readonly string[];
 }
