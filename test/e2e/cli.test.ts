@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { promisify } from "node:util";
 import { type Said, Machines } from "../support/machines.ts";
 
 describe("the program and its daemon", { timeout: 240_000 }, () => {
@@ -135,8 +136,64 @@ describe("p2prc demo", { timeout: 240_000 }, () => {
   });
 });
 
+describe("what the README says beside the commands", { timeout: 120_000 }, () => {
+  test("curl reads the public description over HTTP/2 and 1.1, and nothing else from outside", async () => {
+    await using machines = await Machines.open();
+    await machines.run("attic", ["serve", "--detach"]);
+    const { id, listening } = await status(machines, "attic");
+    const outside = `https://${listening[0]}`;
+    for (const [flag, version] of [
+      ["--http2", "2"],
+      ["--http1.1", "1.1"],
+    ] as const) {
+      const said = await curl([
+        flag,
+        "--insecure",
+        "--write-out",
+        "\n%{http_version} %{http_code}",
+        `${outside}/v1/node`,
+      ]);
+      assert.match(said, new RegExp(`${id}[\\s\\S]*\\n${version} 200$`));
+      for (const path of ["/metrics", "/v1/openapi.json", "/v1/status"])
+        assert.match(await curl([flag, "--insecure", "--write-out", " %{http_code}", outside + path]), / 404$/, path);
+    }
+  });
+
+  test("curl reads metrics, the OpenAPI document and the status on the socket in the home", async () => {
+    await using machines = await Machines.open();
+    await machines.run("attic", ["ls"]);
+    const socket = ["--unix-socket", join(machines.homeOf("attic"), "socket")];
+    assert.match(await curl([...socket, "http://localhost/metrics"]), /^# TYPE p2prc_requests_total counter$/m);
+    const { openapi, paths } = JSON.parse(await curl([...socket, "http://localhost/v1/openapi.json"])) as Document;
+    assert.equal(openapi, "3.1.0");
+    assert.ok(Object.keys(paths).includes("/v1/nodes/{node}/ping"));
+    assert.match(await curl([...socket, "http://localhost/v1/status"]), /"lends":false/);
+  });
+
+  test("the example of a program of one's own runs", async () => {
+    await using machines = await Machines.open();
+    await machines.run("attic", ["ls"]);
+    const environment = { ...process.env, P2PRC_HOME: machines.homeOf("attic") };
+    const example = join(import.meta.dirname, "../../examples/nearest.ts");
+    const { stderr } = await run(process.execPath, [example], { env: environment });
+    assert.equal(stderr, "no node is joined yet: p2prc join\n");
+  });
+});
+
+const run = promisify(execFile);
+
+async function curl(words: readonly string[]): Promise<string> {
+  return (await run("curl", ["--silent", "--show-error", "--max-time", "10", ...words])).stdout;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly paths: object;
+}
+
 interface Status {
   readonly id: string;
+  readonly listening: readonly string[];
   readonly pid: number;
 }
 
