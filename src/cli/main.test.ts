@@ -25,6 +25,17 @@ describe("p2prc", () => {
     }
   });
 
+  test("prints JSON with --json where a person reads prose", async () => {
+    const parsed = async (...words: string[]) => {
+      const { out } = await new CliLab().p2prc(...words, "--json");
+      return JSON.parse(out.join("\n")) as Record<string, unknown>;
+    };
+    const { commands: listed } = await parsed("help");
+    assert.equal((listed as unknown[]).length, commands.filter(({ hidden }) => hidden !== true).length);
+    assert.match(String((await parsed("help", "ls"))["text"]), /^Usage: p2prc ls/);
+    assert.match(String((await parsed("completion", "bash"))["script"]), /complete -F/);
+  });
+
   test("suggests what an unknown command may have meant", async () => {
     assert.deepEqual(await new CliLab().p2prc("stauts"), {
       exit: 2,

@@ -3,16 +3,22 @@
 import { type CommandRow, command, groups } from "../command.ts";
 import { rowNamed } from "../find-command.ts";
 import { globalOptions } from "../global-options.ts";
-import type { Io } from "../io.ts";
+import { type Io, printJson } from "../io.ts";
 
 export const help = command({
   arguments: [{ name: "[command]", summary: "the one to explain" }],
   examples: [{ command: "p2prc help ls", about: "the same as `p2prc ls --help`" }],
-  json: {},
+  json: { commands: "without a command: name, group, summary of each", text: "with one: what is printed otherwise" },
 
-  async run({ args: [name], commands }, io) {
-    if (name === undefined) printOverview(commands, io);
-    else io.out(await explain(name, commands));
+  async run({ args: [name], commands, json }, io) {
+    if (name !== undefined) {
+      const text = await explain(name, commands);
+      if (json) printJson(io, { text });
+      else io.out(text);
+    } else if (json) {
+      const shown = commands.filter(({ hidden }) => hidden !== true);
+      printJson(io, { commands: shown.map(({ name: word, group, summary }) => ({ name: word, group, summary })) });
+    } else printOverview(commands, io);
   },
 });
 
