@@ -38,6 +38,8 @@ export interface Command<Flags = unknown> {
   readonly options?: readonly Option[];
   /** More about it than its summary, in a paragraph or two. */
   readonly about?: string;
+  /** Takes the words of another program behind `--`: they are `Input.rest` and are not looked into. */
+  readonly takesCommand?: boolean;
   readonly examples: readonly Example[];
   /** The fields that `--json` prints, with their meaning. Empty where there is nothing to print. */
   readonly json: Readonly<Record<string, string>>;
@@ -48,6 +50,8 @@ export interface Command<Flags = unknown> {
 export interface Input<Flags> {
   readonly args: readonly string[];
   readonly flags: Flags;
+  /** What stood behind `--`, where the command takes that. Undefined where there was none. */
+  readonly rest?: readonly string[] | undefined;
   /** Absolute. */
   readonly home: string;
   readonly json: boolean;
@@ -56,7 +60,7 @@ export interface Input<Flags> {
 }
 
 /** As they are listed in help and in docs/cli.md. */
-export const groups = ["Other machines", "This machine", "Who may use it", "This program"] as const;
+export const groups = ["Other machines", "Sandboxes", "This machine", "Who may use it", "This program"] as const;
 
 /** What is known of a command before its module is loaded. */
 export interface CommandRow {

@@ -3,6 +3,7 @@
  * else reaches for `process`.
  */
 
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../base/index.ts";
 import type { Client } from "../client/index.ts";
 import type { Machine } from "./machine.ts";
@@ -20,6 +21,18 @@ export interface OpenOptions {
   readonly quiet?: boolean;
 }
 
+/** The three streams as they are, for what passes through a command: nothing is cleaned and nothing added. */
+export interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean | undefined; setRawMode?(raw: boolean): unknown };
+  /** Emits "resize" where it is a terminal. */
+  readonly stdout: Writable & {
+    readonly isTTY?: boolean | undefined;
+    readonly columns?: number | undefined;
+    readonly rows?: number | undefined;
+  };
+  readonly stderr: Writable;
+}
+
 export interface Io {
   /** Results, for people or (with --json) for programs. May hold several lines. */
   out(text: string, style?: Style): void;
@@ -27,12 +40,15 @@ export interface Io {
   err(text: string, style?: Style): void;
   /** How a long wait goes. Shown once it has taken over a second, and gone with the next line. */
   progress(text: string): void;
+  /** Takes the line of progress off the screen, before something else is written there. */
+  clear(): void;
+  readonly streams: Streams;
   /** What the person answers, in one line. Undefined when nobody is there to ask. */
   ask(question: string): Promise<string | undefined>;
   /** Whether a person reads the results here. */
   readonly interactive: boolean;
   readonly columns: number;
-  /** Aborts at Ctrl-C. */
+  /** Aborts at Ctrl-C. The message of its reason is the name of the signal: SIGINT, SIGTERM, SIGHUP. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly machine: Machine;

@@ -10,6 +10,7 @@ import { globalOptions } from "./global-options.ts";
 
 export interface Parsed {
   readonly args: readonly string[];
+  readonly rest: readonly string[] | undefined;
   readonly flags: Record<string, unknown>;
   readonly json: boolean;
   readonly home: string | undefined;
@@ -29,8 +30,10 @@ export class HelpAsked extends Error {
 /** @throws {Failure} bad-argument @throws {HelpAsked} */
 export function parseWords(row: CommandRow, command: Command, words: readonly string[]): Parsed {
   const parser = parserOf(row, command);
+  const dashes = command.takesCommand === true ? words.indexOf("--") : -1;
+  const rest = dashes < 0 ? undefined : words.slice(dashes + 1);
   try {
-    parser.parse([...words], { from: "user" });
+    parser.parse(dashes < 0 ? [...words] : words.slice(0, dashes), { from: "user" });
   } catch (error) {
     throw translated(error, row, parser);
   }
@@ -38,6 +41,7 @@ export function parseWords(row: CommandRow, command: Command, words: readonly st
   const { home, json, restart, ...flags } = parser.opts();
   return {
     args: parser.args,
+    rest,
     flags,
     json: json === true,
     home: typeof home === "string" ? home : undefined,

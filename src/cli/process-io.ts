@@ -1,7 +1,7 @@
 /** The real Io, made of a process. Signals abort it; a reader that leaves (`| head`) ends the program quietly. */
 
 import { type Clock, systemClock } from "../base/index.ts";
-import type { Io } from "./io.ts";
+import type { Io, Streams } from "./io.ts";
 import type { Machine } from "./machine.ts";
 import { type Terminal, terminal } from "./terminal.ts";
 
@@ -28,7 +28,7 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
   for (const name of SIGNALS) {
     process.on(name, () => {
       if (signal.aborted) process.exit(130); // asked twice: whatever is still closing has had its chance
-      interrupted.abort();
+      interrupted.abort(new DOMException(name, "AbortError"));
     });
   }
   for (const stream of [process.stdout, process.stderr]) {
@@ -46,6 +46,7 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
   });
   const io: Io = {
     ...screen,
+    streams: streamsOf(process),
     signal,
     clock,
     machine: machineOf(process, place),
@@ -63,6 +64,21 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
     },
   };
   return { io, screen };
+}
+
+/** Each is opened when it is asked for: a stdin that nobody reads must not keep the process. */
+function streamsOf(process: NodeJS.Process): Streams {
+  return {
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
+  };
 }
 
 /** On stderr, so that `p2prc add … | tee` still asks. */

@@ -7,11 +7,13 @@ import type { LendReply, Status, Why } from "../daemon/index.ts";
 import type { PingProgress, PingResult, Specs, SpeedProgress, SpeedResult } from "../measure/index.ts";
 import type { IdentifyReply, NodeRow, NodesReply, RemoveReply, UpdateProgress, UpdateResult } from "../table/index.ts";
 import { type AccessCalls, accessCalls } from "./access-calls.ts";
+import { type BoxCalls, boxCalls } from "./box-calls.ts";
 import { askJson, askLines, askSteps, type Step } from "./exchange.ts";
+import { type OwnerCalls, ownerCalls } from "./owner-calls.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
 /** Every call throws the Failure that the daemon answered, or daemon-not-running, or daemon-failed. */
-export interface Client extends AccessCalls, AsyncDisposable {
+export interface Client extends AccessCalls, BoxCalls, OwnerCalls, AsyncDisposable {
   status(signal: AbortSignal): Promise<Status>;
   /** The daemon answers, and ends soon after. */
   stop(signal: AbortSignal): Promise<void>;
@@ -51,6 +53,8 @@ export function clientOver(transport: Transport): Client {
       askLines(transport, { method: "GET", path: `/v1/logs?lines=${lines}&follow=${follow}` }, signal),
     ...nodeCalls(transport),
     ...accessCalls(transport),
+    ...boxCalls(transport),
+    ...ownerCalls(transport),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

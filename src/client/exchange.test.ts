@@ -10,6 +10,7 @@ const get = { method: "GET", path: "/" } as const;
 function answering(status: number, text: string, pieceBytes = 3): Transport {
   return {
     send: async () => ({ status, body: inPieces(text, pieceBytes) }),
+    connect: () => assert.fail("nothing is connected here"),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }

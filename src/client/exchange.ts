@@ -3,6 +3,7 @@
  * result, or lines of text. What the daemon reports as an error becomes a Failure again.
  */
 
+import type { Duplex } from "node:stream";
 import { Failure, isFailureCode } from "../core/light.ts";
 import type { Exchange, Reply, Transport } from "./transport.ts";
 
@@ -48,6 +49,24 @@ export async function* askLines(transport: Transport, exchange: Exchange, signal
   const reply = await transport.send(exchange, signal);
   if (reply.status >= 300) throw failureFrom(reply.status, parse(await readText(reply)));
   yield* linesOf(reply.body);
+}
+
+/** A byte stream through the daemon. @throws {Failure} what the daemon answered */
+export async function openStream(transport: Transport, target: string, signal: AbortSignal): Promise<Duplex> {
+  const answer = await transport.connect(target, signal);
+  if (!("status" in answer)) return answer;
+  throw failureFrom(answer.status, parse(await readText(answer)));
+}
+
+/** The bytes of a long answer as they come. @throws {Failure} what the daemon answered */
+export async function* askBytes(
+  transport: Transport,
+  exchange: Exchange,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const reply = await transport.send(exchange, signal);
+  if (reply.status >= 300) throw failureFrom(reply.status, parse(await readText(reply)));
+  yield* reply.body;
 }
 
 /** Splits a stream of UTF-8 into lines, whatever the pieces it arrives in. A last line without its end counts. */

@@ -5,7 +5,9 @@
 
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { connect as dial, type Socket } from "node:net";
 import { getBuiltinModule } from "node:process";
+import type { Duplex } from "node:stream";
 import { Failure, localProof } from "../core/light.ts";
 
 // `import` reads every name that a module exports, and those of node:http that speak of WebSocket load all of undici
@@ -13,7 +15,7 @@ import { Failure, localProof } from "../core/light.ts";
 const { Agent, request } = getBuiltinModule("node:http");
 
 export interface Exchange {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With the query. */
   readonly path: string;
   /** Sent as JSON. */
@@ -31,6 +33,11 @@ export interface Transport extends AsyncDisposable {
    * @throws {Failure} daemon-not-running, daemon-failed
    */
   send(exchange: Exchange, signal: AbortSignal): Promise<Reply>;
+  /**
+   * A byte stream to `<kind>:<rest>`, as in `box-exec:my-box`. A status other than 200 is the refusal, with its words.
+   * @throws {Failure} daemon-not-running, daemon-failed
+   */
+  connect(target: string, signal: AbortSignal): Promise<Duplex | Reply>;
 }
 
 export interface SocketTransportOptions {
@@ -46,27 +53,88 @@ export function socketTransport({ socketPath, token }: SocketTransportOptions): 
     async send({ method, path, body }, signal) {
       signal.throwIfAborted();
       const payload = body === undefined ? undefined : JSON.stringify(body);
-      const nonce = token === undefined ? undefined : randomBytes(16).toString("hex");
+      const proof = proofWith(token);
       const headers = {
         host: "localhost",
         ...(payload === undefined
           ? {}
           : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
-        ...(token === undefined || nonce === undefined
-          ? {}
-          : { "p2prc-nonce": nonce, "p2prc-proof": localProof(token, "client", nonce) }),
+        ...proof.headers,
       };
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
       const outgoing = request({ socketPath, agent, method, path, headers, signal }, resolve);
       outgoing.on("error", (error) => reject(whatWentWrong(error, signal)));
       outgoing.end(payload);
       const incoming = await promise;
-      if (token !== undefined && nonce !== undefined) checkProof(incoming, localProof(token, "daemon", nonce));
+      proof.check(incoming);
       return { status: incoming.statusCode ?? 0, body: readBody(incoming, signal) };
+    },
+    async connect(target, signal) {
+      signal.throwIfAborted();
+      const proof = proofWith(token);
+      const { promise, resolve, reject } = Promise.withResolvers<readonly [IncomingMessage, Socket, Buffer]>();
+      const outgoing = request({
+        method: "CONNECT",
+        path: encodeTarget(target),
+        headers: { host: "localhost", ...proof.headers },
+        // A connection of its own; either way ends by itself.
+        createConnection: () => dial({ path: socketPath, allowHalfOpen: true }),
+        signal,
+      });
+      outgoing.on("error", (error) => reject(whatWentWrong(error, signal)));
+      outgoing.once("connect", (incoming, socket, head) => resolve([incoming, socket as Socket, head]));
+      outgoing.end();
+      const [incoming, socket, head] = await promise;
+      socket.on("error", () => undefined); // whoever reads or writes hears of it
+      try {
+        proof.check(incoming);
+      } catch (error) {
+        socket.destroy(); // after a CONNECT it is ours, not the answer's
+        throw error;
+      }
+      if (head.length > 0) socket.unshift(head);
+      if (incoming.statusCode === 200) return socket;
+      const length = Number(incoming.headers["content-length"] ?? 0);
+      return { status: incoming.statusCode ?? 0, body: readRefusal(socket, length, signal) };
     },
     async [Symbol.asyncDispose]() {
       agent.destroy();
     },
+  };
+}
+
+/** What stands for a host and port in an HTTP request may hold no blank, slash or question mark. */
+function encodeTarget(target: string): string {
+  const colon = target.indexOf(":");
+  return `${target.slice(0, colon)}:${encodeURIComponent(target.slice(colon + 1))}`;
+}
+
+/** After a refused `CONNECT` Node leaves the body on the socket. */
+async function* readRefusal(socket: Socket, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  let rest = Math.min(length, MAX_REFUSAL_BYTES);
+  try {
+    for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+      yield chunk.subarray(0, rest);
+      rest -= chunk.length;
+      if (rest <= 0) return;
+    }
+  } catch (error) {
+    throw whatWentWrong(error as Error, signal);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** An error is a message and a hint. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
+/** What shows on a named pipe that both ends can read the token: sent with a question, and looked for in the answer. */
+function proofWith(token: string | undefined) {
+  if (token === undefined) return { headers: {}, check: () => undefined };
+  const nonce = randomBytes(16).toString("hex");
+  return {
+    headers: { "p2prc-nonce": nonce, "p2prc-proof": localProof(token, "client", nonce) },
+    check: (incoming: IncomingMessage) => checkProof(incoming, localProof(token, "daemon", nonce)),
   };
 }
 

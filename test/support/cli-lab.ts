@@ -3,8 +3,9 @@
  * from a table of routes, through the real client, on a machine that is only pretended.
  */
 
+import { type Duplex, Readable, Writable } from "node:stream";
 import { clientOver, type Exchange, type Transport } from "../../src/client/index.ts";
-import type { Io, OpenOptions } from "../../src/cli/io.ts";
+import type { Io, OpenOptions, Streams } from "../../src/cli/io.ts";
 import type { Machine, Ran } from "../../src/cli/machine.ts";
 import { main } from "../../src/cli/main.ts";
 import { terminal } from "../../src/cli/terminal.ts";
@@ -38,6 +39,10 @@ export interface LabOptions {
   /** Whether a daemon answers already. */
   readonly running?: boolean;
   readonly run?: (command: string, args: readonly string[]) => Ran;
+  /** In the place of an empty stdin, and of what is kept of stdout and stderr. */
+  readonly streams?: Streams;
+  /** What a byte stream leads to. */
+  readonly connect?: (target: string) => Duplex | Failure;
 }
 
 export class CliLab {
@@ -72,6 +77,7 @@ export class CliLab {
     });
     const io: Io = {
       ...screen,
+      streams: this.#options.streams ?? fakeStreams(stdout, stderr),
       signal: this.interrupt.signal,
       clock: this.clock,
       machine: this.#machine(),
@@ -126,9 +132,27 @@ export class CliLab {
         const [status, text] = replyOf(answer);
         return { status, body: pieces(text) };
       },
+      connect: async (target) => {
+        this.asked.push({ route: `CONNECT ${target}`, body: undefined });
+        const found = this.#options.connect?.(target) ?? new Failure("not-found", `nothing at ${target}`);
+        if (!(found instanceof Failure)) return found;
+        const [status, text] = replyOf(found);
+        return { status, body: pieces(text) };
+      },
       [Symbol.asyncDispose]: async () => undefined,
     };
   }
+}
+
+function fakeStreams(stdout: Written, stderr: Written): Streams {
+  const keep = (written: Written) =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        written.write(String(chunk));
+        done();
+      },
+    });
+  return { stdin: Readable.from([]), stdout: keep(stdout), stderr: keep(stderr) };
 }
 
 /** A stream that keeps what it is given. */
