@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { commands } from "../../src/cli/commands.ts";
 import { fromSeedFlags } from "../../src/cli/seed-flags.ts";
+import { configKeys } from "../../src/config/config.ts";
 import { find, read } from "./repository.ts";
 
 const names = commands.map(({ name }) => name);
@@ -22,6 +23,14 @@ describe("the README", () => {
     const missing = commands.filter(({ name, hidden }) => hidden !== true && !new RegExp(`\\b${name}\\b`).test(page));
     assert.deepEqual(
       missing.map(({ name }) => name),
+      [],
+    );
+  });
+
+  test("names everything that may be chosen in config.json", () => {
+    const page = read("README.md");
+    assert.deepEqual(
+      configKeys.filter((key) => !page.includes(`\`${key}\``)),
       [],
     );
   });
