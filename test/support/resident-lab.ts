@@ -26,7 +26,7 @@ export class ResidentLab implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), "p2prc-resident-"));
     const socket = join(folder, "resident.sock");
     const how_ = how === "socket" ? ["--socket", socket] : ["--stdio"];
-    const child = spawn(process.execPath, [MAIN, ...how_, ...extra], {
+    const child = spawn(process.execPath, [MAIN, ...how_, "--folder", join(folder, "run"), ...extra], {
       stdio: [how === "socket" ? "ignore" : "pipe", how === "socket" ? "ignore" : "pipe", "inherit"],
       env: { PATH: process.env["PATH"], SECRET: "of the resident alone" },
     });

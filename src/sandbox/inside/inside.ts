@@ -12,14 +12,42 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Duplex } from "node:stream";
+import { type Static, Type, type TSchema } from "typebox";
+import { Value } from "typebox/value";
 import { type Clock, isAbort, within } from "../../base/index.ts";
 import { cleanText, Failure, isFailureCode } from "../../core/index.ts";
+import { readText } from "../../network/index.ts";
 import { encodeFrame } from "../resident/frames.ts";
 import { keepReading, sessionOptions, widen } from "../resident/http2-session.ts";
-import { ERROR_HEADER, type ExecStart, type ResidentKind } from "../resident/protocol.ts";
+import {
+  ERROR_HEADER,
+  type ExecStart,
+  type Probe,
+  type ResidentKind,
+  type SshReady,
+  type SshSetup,
+} from "../resident/protocol.ts";
 
 /** The resident answers within milliseconds; a sandbox that starves is given this long. */
 const ANSWER_TIMEOUT_MS = 20_000;
+
+const MAX_REPLY_BYTES = 64 * 1024;
+const SshReply = Type.Object({
+  hostKey: Type.String({ pattern: "^ssh-ed25519 [A-Za-z0-9+/]{68}$" }),
+  user: Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$" }),
+});
+const ProbeReply = Type.Object({
+  uid: Type.Integer(),
+  capEff: Type.String(),
+  capBnd: Type.String(),
+  seccomp: Type.String(),
+  noNewPrivs: Type.String(),
+  uidMap: Type.String(),
+  dials: Type.Record(
+    Type.String(),
+    Type.Union(["connected", "refused", "unreachable", "silent"].map((end) => Type.Literal(end))),
+  ),
+});
 
 export interface InsideDeps {
   readonly clock: Clock;
@@ -95,9 +123,38 @@ export class Inside implements AsyncDisposable {
     return this.connect("port", `127.0.0.1/${port}`, signal);
   }
 
+  /** One SSH connection. @throws {Failure} not-supported */
+  ssh(signal: AbortSignal): Promise<Duplex> {
+    return this.connect("ssh", "", signal);
+  }
+
+  /** Before the first `ssh`, and again after a change. @throws {Failure} not-supported */
+  async setUpSsh(setup: SshSetup, signal: AbortSignal): Promise<SshReady> {
+    return this.#ask({ ":method": "PUT", ":path": "/ssh" }, { schema: SshReply, body: setup }, signal);
+  }
+
+  /** What the sandbox looks like from inside. @param dials `host:port` to try to reach from there; hosts literal */
+  probe(dials: readonly string[], signal: AbortSignal): Promise<Probe> {
+    const query = dials.map((address) => `dial=${encodeURIComponent(address)}`).join("&");
+    return this.#ask({ ":method": "GET", ":path": `/probe?${query}` }, { schema: ProbeReply }, signal);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#duplex.destroy();
     return this.ended;
+  }
+
+  async #ask<T extends TSchema>(
+    headers: Record<string, string>,
+    { schema, body }: { readonly schema: T; readonly body?: object },
+    signal: AbortSignal,
+  ): Promise<Static<T>> {
+    const stream = this.#request(headers, body === undefined);
+    if (body !== undefined) stream.end(JSON.stringify(body));
+    const head = await this.#head(stream, signal);
+    const text = await readText(stream, MAX_REPLY_BYTES, signal);
+    if (head[":status"] !== constants.HTTP_STATUS_OK) throw failureFrom(head);
+    return checked(schema, text);
   }
 
   #request(headers: Record<string, string>, endStream: boolean): ClientHttp2Stream {
@@ -141,6 +198,17 @@ function failureFrom(headers: IncomingHttpHeaders): Failure {
   return new Failure(isFailureCode(code) ? code : "bad-reply", cleanText(message, 300), {
     hint: hint === undefined ? undefined : cleanText(hint, 300),
   });
+}
+
+function checked<T extends TSchema>(schema: T, text: string): Static<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new Failure("bad-reply", "what the sandbox answered is not JSON", { cause });
+  }
+  if (!Value.Check(schema, value)) throw new Failure("bad-reply", "what the sandbox answered is not as agreed");
+  return value as Static<T>;
 }
 
 function parseRefusal(json: string): { readonly code: string; readonly message: string; readonly hint?: string } {

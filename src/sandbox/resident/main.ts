@@ -1,12 +1,12 @@
 /**
- * The resident's own process: `main.js --socket PATH | --stdio [--env NAME=VALUE]…`, or `--check`: whether all it may load
- * is there.
+ * The resident's own process: `main.js --socket PATH | --listening FD | --stdio [--folder PATH] [--sshd PATH] [--env NAME=VALUE]…`, or
+ * `--check`: whether all it may load is there.
  *
  * It needs an init above it: Node reaps only what it started itself, so as process 1 it would gather the dead.
  */
 
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import { systemSleeper } from "./clock.ts";
@@ -20,8 +20,11 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       socket: { type: "string" },
+      listening: { type: "string" },
       stdio: { type: "boolean" },
       check: { type: "boolean" },
+      folder: { type: "string", default: "/run/p2prc" },
+      sshd: { type: "string" },
       env: { type: "string", multiple: true },
     },
   });
@@ -32,19 +35,26 @@ async function main(): Promise<void> {
   }
   if (process.pid === 1) throw new Error("the resident is no init: start it under one that reaps");
   const env = Object.fromEntries((values.env ?? []).map(parseVariable));
-  const resident = new Resident({ sleeper: systemSleeper, env, onDefect });
+  const sshd = values.sshd === undefined ? undefined : [values.sshd];
+  const resident = new Resident({ sleeper: systemSleeper, folder: values.folder, sshd, env, onDefect });
   process.on("SIGHUP", () => {}); // whoever started it may go
   process.on("uncaughtException", onDefect); // one guest's stream does not take the others with it
   process.umask(0o022);
   if (values.stdio === true) resident.serve(standardStreams());
+  else if (values.listening !== undefined) acceptor(resident).listen({ fd: Number(values.listening) });
   else if (values.socket !== undefined) listen(values.socket, resident);
-  else throw new Error("say --socket PATH or --stdio");
+  else throw new Error("say --socket PATH, --listening FD or --stdio");
+}
+
+function acceptor(resident: Resident): Server {
+  const server = createServer((socket) => resident.serve(socket));
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
 }
 
 function listen(path: string, resident: Resident): void {
   rmSync(path, { force: true });
-  const server = createServer((socket) => resident.serve(socket));
-  server.maxConnections = MAX_CONNECTIONS;
+  const server = acceptor(resident);
   const umask = process.umask(0o177);
   server.listen(path);
   process.umask(umask);

@@ -11,7 +11,7 @@
  *   put:<path>?…  get:<path>?…   files (`files.ts`)
  *
  * A refusal is a status of 400 or more with the JSON of every P2PRC error as the header `p2prc-error`.
- * A `GET /probe` answers what the sandbox looks like from inside (`Probe`).
+ * A `GET /probe` answers what the sandbox looks like from inside (`Probe`); a `PUT /ssh` makes `ssh:` ready (`SshSetup`).
  *
  * This file and those beside it run inside, with nothing but Node around them: they import node: and each other only.
  */
@@ -51,4 +51,19 @@ export interface Probe {
   readonly uidMap: string;
   /** For each address asked (`GET /probe?dial=host:port&dial=…`): how an attempt to connect from inside ended. */
   readonly dials: Readonly<Record<string, "connected" | "refused" | "unreachable" | "silent">>;
+}
+
+/** The body of `PUT /ssh`, once before the first `ssh:` and again after a change. Answered with `SshReady`. */
+export interface SshSetup {
+  /** 32 bytes in base64, from which the host key is made: kept by the owner's node, so that the key outlives a restart. */
+  readonly hostSeed: string;
+  /** Lines of OpenSSH public key files, Ed25519 only. */
+  readonly authorizedKeys: readonly string[];
+}
+
+export interface SshReady {
+  /** As in known_hosts: `ssh-ed25519 AAAA…`. */
+  readonly hostKey: string;
+  /** Who one logs in as. */
+  readonly user: string;
 }

@@ -2,22 +2,25 @@
  * Answers HTTP/2 on the byte streams that it is handed, with what `protocol.ts` lists.
  */
 
-import {
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
+import { startBeside } from "./beside.ts";
 import type { Sleeper } from "./clock.ts";
 import { dial } from "./dial.ts";
 import { serveExec } from "./exec.ts";
 import { keepReading, MAX_STREAMS, sessionOptions, widen } from "./http2-session.ts";
+import { probe } from "./probe.ts";
 import { Refusal, refuse, refusalFrom } from "./refusal.ts";
 import { splice } from "./splice.ts";
+import { startSshd } from "./ssh.ts";
+import { setUpSsh } from "./ssh-setup.ts";
 
 export interface ResidentDeps {
   readonly sleeper: Sleeper;
+  /** Of the resident alone: what sshd is told, its keys. */
+  readonly folder: string;
+  /** How sshd is started, as argv. Undefined: out of the helper. */
+  readonly sshd: readonly string[] | undefined;
   /** What the runtime gives everybody inside: an image's own variables. */
   readonly env: Readonly<Record<string, string>>;
   /** Told of an error that is a defect of ours. */
@@ -25,15 +28,26 @@ export interface ResidentDeps {
 }
 
 /** What it takes to answer one request. */
-interface Asked {
+interface Asked extends Target {
   readonly stream: ServerHttp2Stream;
-  readonly rest: string;
   readonly signal: AbortSignal;
 }
+
+interface Target {
+  readonly kind: string;
+  /** What stands after the kind, decoded. */
+  readonly rest: string;
+  readonly query: URLSearchParams;
+}
+
+const NO_QUERY = new URLSearchParams();
+/** Of `PUT /ssh`: some keys. */
+const MAX_BODY_BYTES = 16 * 1024;
 
 export class Resident {
   readonly #deps: ResidentDeps;
   #streams = 0;
+  #besides = 0;
 
   constructor(deps: ResidentDeps) {
     this.#deps = deps;
@@ -49,12 +63,12 @@ export class Resident {
     const opened = keepReading(session, duplex, this.#deps.sleeper);
     session.on("stream", (stream, headers) => {
       opened(stream);
-      this.#count(session, stream);
+      this.#count(stream);
       if (!stream.destroyed) void this.#answer(stream, headers);
     });
   }
 
-  #count(_session: ServerHttp2Session, stream: ServerHttp2Stream): void {
+  #count(stream: ServerHttp2Stream): void {
     this.#streams++;
     stream.on("error", () => {}); // whoever reads or writes hears of it
     stream.once("close", () => this.#streams--);
@@ -65,10 +79,10 @@ export class Resident {
     stream.once("close", () => gone.abort());
     try {
       if (this.#streams > MAX_STREAMS) throw new Refusal("busy", `the sandbox has ${MAX_STREAMS} streams open already`);
-      const { kind, rest } = parseTarget(headers);
-      const answer = this.#answers[kind];
+      const target = parseTarget(headers);
+      const answer = this.#answers[target.kind];
       if (answer === undefined) throw new Refusal("not-found", "the sandbox does not know what was asked");
-      await answer({ stream, rest, signal: gone.signal });
+      await answer({ ...target, stream, signal: gone.signal });
     } catch (error) {
       if (gone.signal.aborted) return;
       if (!(error instanceof Refusal)) this.#deps.onDefect(error);
@@ -87,15 +101,56 @@ export class Resident {
       stream.respond({ ":status": 200 });
       await splice(stream, socket);
     },
+    ssh: async ({ stream }) => {
+      const sshd = await startSshd(this.#deps.folder, this.#deps.sshd);
+      if (!stream.destroyed) stream.respond({ ":status": 200 });
+      await splice(stream, sshd.duplex);
+      sshd.end();
+    },
+    "GET /probe": async ({ stream, query, signal }) => {
+      answerJson(stream, await probe(query.getAll("dial"), this.#deps.sleeper, signal));
+    },
+    "PUT /command": async ({ stream }) => {
+      if (this.#besides++ > 0) throw new Refusal("conflict", "the command runs already");
+      await startBeside(await readJson(stream), this.#deps);
+      answerJson(stream, {});
+    },
+    "PUT /ssh": async ({ stream }) => {
+      answerJson(stream, await setUpSsh(await readJson(stream), this.#deps));
+    },
   };
 }
 
-function parseTarget(headers: IncomingHttpHeaders): { readonly kind: string; readonly rest: string } {
-  if (headers[":method"] !== "CONNECT") return { kind: `${headers[":method"]} ${headers[":path"]}`, rest: "" };
+function answerJson(stream: ServerHttp2Stream, value: object): void {
+  if (stream.destroyed) return;
+  stream.respond({ ":status": 200, "content-type": "application/json" });
+  stream.end(JSON.stringify(value));
+}
+
+async function readJson(stream: ServerHttp2Stream): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new Refusal("too-large", `more than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch {
+    throw new Refusal("bad-argument", "not JSON");
+  }
+}
+
+function parseTarget(headers: IncomingHttpHeaders): Target {
+  if (headers[":method"] !== "CONNECT") {
+    const url = new URL(headers[":path"] ?? "/", "http://resident");
+    return { kind: `${headers[":method"]} ${url.pathname}`, rest: "", query: url.searchParams };
+  }
   const authority = headers[":authority"] ?? "";
   const colon = authority.indexOf(":");
   try {
-    return { kind: authority.slice(0, colon), rest: decodeURIComponent(authority.slice(colon + 1)) };
+    return { kind: authority.slice(0, colon), rest: decodeURIComponent(authority.slice(colon + 1)), query: NO_QUERY };
   } catch {
     throw new Refusal("bad-argument", "what was asked is badly encoded");
   }
