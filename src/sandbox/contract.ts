@@ -260,13 +260,32 @@ export type BoxProgress = Static<typeof BoxProgress>;
 export const BoxPort = Type.Object(
   {
     internal: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** 127.0.0.1, or the path of a Unix socket. */
     host: Type.String(),
-    local: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** 0 behind a Unix socket. */
+    local: Type.Integer({ minimum: 0, maximum: 65_535 }),
     url: Type.Optional(Type.String()),
   },
   closed,
 );
 export type BoxPort = Static<typeof BoxPort>;
+
+/** POST /v1/boxes/:box/ports: opens a port of this machine, or a Unix socket, to one inside. Open already: the same one. */
+export const BoxPortRequest = Type.Object(
+  {
+    internal: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** @default the number inside if it is free, else any; 0: any */
+    local: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+    path: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })),
+  },
+  closed,
+);
+export type BoxPortRequest = Static<typeof BoxPortRequest>;
+export const BoxPortParams = Type.Object(
+  { box: Type.String({ minLength: 1, maxLength: 128 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) },
+  closed,
+);
+export type BoxPortParams = Static<typeof BoxPortParams>;
 
 /** A sandbox that this person holds on somebody's node. */
 export const Box = Type.Object(

@@ -46,7 +46,7 @@ function parsePort(rest: string): readonly [string, StreamWish] {
 
 /** @throws {Failure} bad-argument */
 function parseFiles(rest: string): readonly [string, StreamWish] {
-  const [, box = "", kind, path] = /^([^/]+)\/(put|get)\/([^]*)$/.exec(rest) ?? [];
+  const [, box = "", kind, path] = /^([^/]+)\/(put|get)\/(.*)$/s.exec(rest) ?? [];
   if (path !== undefined && (kind === "put" || kind === "get")) return [box, { kind, path }];
   throw new Failure("bad-argument", `not a place in a sandbox: "${cleanText(rest, 80)}"`);
 }

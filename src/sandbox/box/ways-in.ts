@@ -1,0 +1,99 @@
+/**
+ * How one gets into what one holds: a door for SSH and for each port of every box on this machine, and the files that tell
+ * stock `ssh` of them. Follows the book: what is held has its doors, what has ended has none.
+ */
+
+import type { NodeId } from "../../core/index.ts";
+import type { BoxPort } from "../contract.ts";
+import type { Doors, DoorWish } from "../port/doors.ts";
+import { SSH } from "../port/doors.ts";
+import { freePort } from "../port/free-port.ts";
+import type { SandboxId } from "../runtime/sandbox-id.ts";
+import type { SshBox } from "../ssh/ssh-config.ts";
+import type { BoxRow } from "./box-book.ts";
+
+export interface WaysInDeps {
+  readonly doors: Pick<Doors, "open" | "reopen" | "of" | "close" | "closeAll" | "boxes">;
+  readonly files: { write(boxes: readonly SshBox[]): Promise<void> };
+  readonly nameOf: (node: NodeId) => string;
+}
+
+export class WaysIn {
+  readonly #deps: WaysInDeps;
+  readonly #rows = new Map<SandboxId, BoxRow>();
+
+  constructor(deps: WaysInDeps) {
+    this.#deps = deps;
+  }
+
+  /** Opens those of every box that is held, and forgets the doors of those that are not. */
+  async restore(rows: readonly BoxRow[], signal: AbortSignal): Promise<void> {
+    const held = new Set(rows.map(({ id }) => id));
+    for (const box of this.#deps.doors.boxes) if (!held.has(box)) await this.#deps.doors.closeAll(box);
+    for (const row of rows) await this.#openAll(row, signal);
+    await this.#write();
+  }
+
+  /** One local port for each of its ports; those that are open already are kept. */
+  async open(row: BoxRow, signal: AbortSignal): Promise<readonly BoxPort[]> {
+    const before = this.#shownToSsh();
+    await this.#openAll(row, signal);
+    if (this.#shownToSsh() !== before) await this.#write();
+    return this.of(row.id);
+  }
+
+  /** @throws {Failure} port-in-use, bad-argument, too-large */
+  async openPort(id: SandboxId, wish: DoorWish, signal: AbortSignal): Promise<BoxPort> {
+    await this.#deps.doors.open(id, wish, signal);
+    const port = this.of(id).find(({ internal }) => internal === wish.internal);
+    if (port === undefined) throw new Error("a door that was opened is not there");
+    return port;
+  }
+
+  closePort(id: SandboxId, internal: number): Promise<void> {
+    return this.#deps.doors.close(id, internal);
+  }
+
+  /** The box has ended. */
+  async close(id: SandboxId): Promise<void> {
+    if (!this.#rows.delete(id)) return;
+    await this.#deps.doors.closeAll(id);
+    await this.#write();
+  }
+
+  of(id: SandboxId): readonly BoxPort[] {
+    return this.#deps.doors.of(id).flatMap(({ internal, local, path }) => {
+      if (internal === SSH) return [];
+      return [
+        path === undefined ? { internal, host: "127.0.0.1", local: local ?? 0 } : { internal, host: path, local: 0 },
+      ];
+    });
+  }
+
+  async #openAll(row: BoxRow, signal: AbortSignal): Promise<void> {
+    const { doors } = this.#deps;
+    const { id, request, sandbox } = row;
+    this.#rows.set(id, row);
+    if (sandbox?.hostKey !== undefined) await doors.open(id, { internal: SSH }, signal);
+    const there = await doors.reopen(id, signal);
+    const missing = (request.ports ?? 0) - there.filter(({ internal }) => internal !== SSH).length;
+    for (let count = 0; count < missing; count++) await doors.open(id, { internal: await freePort(signal) }, signal);
+  }
+
+  async #write(): Promise<void> {
+    await this.#deps.files.write(this.#sshBoxes());
+  }
+
+  #shownToSsh(): string {
+    return JSON.stringify(this.#sshBoxes());
+  }
+
+  #sshBoxes(): readonly SshBox[] {
+    return [...this.#rows.values()].flatMap(({ id, name, node, sandbox }) => {
+      const port = this.#deps.doors.of(id).find(({ internal }) => internal === SSH)?.local;
+      if (sandbox?.hostKey === undefined || port === undefined) return [];
+      const { user, hostKey } = sandbox;
+      return [{ id, name, nodeName: this.#deps.nameOf(node), user, hostKey, port }];
+    });
+  }
+}
