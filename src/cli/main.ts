@@ -4,6 +4,8 @@
  */
 
 import { Failure, failures, homePath } from "../core/light.ts";
+import { aboutNode } from "./about-node.ts";
+import type { Command, Input } from "./command.ts";
 import { commands } from "./commands.ts";
 import { findCommand } from "./find-command.ts";
 import type { Io } from "./io.ts";
@@ -31,15 +33,21 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
     const { home, restart, ...words } = row.raw === true ? rawWords(rest) : parseWords(row, command, rest);
     const environment = home === undefined ? io.machine.environment : { P2PRC_HOME: home };
     const input = { ...words, commands, home: homePath(environment, io.machine.userFolder) };
-    const code = await command.run(
-      input,
-      restart ? { ...io, open: (options) => io.open({ ...options, daemon: "restart" }) } : io,
-    );
+    const opening: Io = restart ? { ...io, open: (options) => io.open({ ...options, daemon: "restart" }) } : io;
+    const code = await runNamed(command, input, opening);
     return code ?? (io.signal.aborted ? INTERRUPTED_EXIT : 0);
   } catch (error) {
     if (!(error instanceof HelpAsked)) throw error;
     io.out(withExamples(error.text, command.examples));
     return 0;
+  }
+}
+
+async function runNamed(command: Command, input: Input<unknown>, io: Io): Promise<number | void> {
+  try {
+    return await command.run(input, io);
+  } catch (error) {
+    throw command.arguments?.[0]?.completes === "nodes" ? aboutNode(error, input.args[0] ?? "") : error;
   }
 }
 

@@ -50,7 +50,7 @@ function aboutNode(row: NodeRow, io: Io): Field[] {
     ["Id", row.id],
     ["Relation", row.relation],
     ["State", row.state],
-    ["Seen", formatSeen(row, io.clock.wallTime())],
+    ["Seen", formatSeen({ ...row, state: "verified" }, io.clock.wallTime())],
     ...aboutWay(row),
     ["Lends", row.lends ? "yes" : "no"],
     ["Granted by me", formatGranted(row)],

@@ -92,6 +92,20 @@ describe("p2prc ping", () => {
     assert.deepEqual(lab.asked[0]?.body, { count: 2 });
   });
 
+  test("sums up too when the node has gone, and names it", async () => {
+    let batches = 0;
+    const gone = { error: { code: "unreachable", message: "refused", hint: "`p2prc why NODE` shows each attempt" } };
+    const answer = () => ({ steps: ++batches === 1 ? [sample(1), sample(2), { result }] : [gone] });
+    const lab = new CliLab({ routes: { "POST /v1/nodes/attic/ping": answer } });
+    const { exit, err } = await lab.p2prc("ping", "attic");
+    assert.equal(exit, 4);
+    assert.deepEqual(err, [
+      "2 sent, 0 lost, median 28.2 ms",
+      "p2prc: attic cannot be reached: refused",
+      "hint: `p2prc why attic` shows each attempt",
+    ]);
+  });
+
   test("goes on until Ctrl-C, and then sums up", async () => {
     let batches = 0;
     const lab = new CliLab({

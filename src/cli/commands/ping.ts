@@ -73,10 +73,11 @@ async function pingUntilStopped(client: Client, node: string, io: Io): Promise<v
         });
     }
   } catch (error) {
-    if (!io.signal.aborted) throw error;
     const sorted = rtts.toSorted((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)];
-    io.err(`${sent} sent, ${sent - rtts.length} lost${median === undefined ? "" : `, median ${formatRtt(median)}`}`);
+    if (sent > 0)
+      io.err(`${sent} sent, ${sent - rtts.length} lost${median === undefined ? "" : `, median ${formatRtt(median)}`}`);
+    if (!io.signal.aborted) throw error;
   }
 }
 
