@@ -51,7 +51,7 @@ async function measure(plan: Walk, note: (words: string) => void, signal: AbortS
   for (let round = 1; round <= plan.rounds; round++) {
     note(`${count} nodes, round ${round} of ${plan.rounds}`);
     const one = await once(plan, { desk, nodes, signal });
-    note(JSON.stringify(one));
+    note(JSON.stringify({ round, ...one }));
     seen.push(one);
   }
   return toRow(plan, seen);

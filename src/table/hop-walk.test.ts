@@ -51,6 +51,16 @@ describe("A walk", () => {
     assert.deepEqual([(await lab.walk()).answered, lab.verified], [29, 29]);
   });
 
+  test("waits for those that it has to dial, however quickly one answered that it has a link to", async () => {
+    await using lab = new Lab(30, { rttMs: 300 });
+    lab.everybodyKnowsEverybody();
+    const linked = lab.others[0] ?? assert.fail();
+    for (const house of [lab.me, linked]) house.rttMs = 1;
+    await lab.village.until(lab.me.visitor.visit(linked.id, {}, never), 5_000);
+    lab.me.hear(...lab.others);
+    assert.equal((await lab.walk()).answered, 29);
+  });
+
   test("ends soon when nobody answers at all", async () => {
     await using lab = new Lab(20);
     lab.everybodyKnowsEverybody();

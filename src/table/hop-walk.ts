@@ -152,11 +152,15 @@ class Walk {
 
   async #visit(attempt: Try, signal: AbortSignal): Promise<void> {
     const { visitor } = this.#deps;
+    const linked = visitor.isLinked(attempt.id);
     const onFound = (ids: readonly NodeId[]) => {
       if (!this.#ended) this.#enqueue(ids, attempt.hop + 1);
     };
     try {
-      this.#note(attempt, await visitor.visit(attempt.id, { maxPages: MAX_PAGES, onFound }, signal));
+      const visit = await visitor.visit(attempt.id, { maxPages: MAX_PAGES, onFound }, signal);
+      // How quickly a link answers that is there already says nothing of how long dialling takes.
+      if (!linked && isAnswer(visit)) this.#patience.note(attempt.startedAt, this.#deps.clock.now());
+      this.#note(attempt, visit);
     } finally {
       this.#open.delete(attempt);
       if (!attempt.late) this.#active--;
@@ -166,8 +170,7 @@ class Walk {
 
   #note(attempt: Try, visit: Visit): void {
     const counts = this.#counts;
-    if (visit.kind === "answered" || visit.kind === "mute") {
-      this.#patience.note(attempt.startedAt, this.#deps.clock.now());
+    if (isAnswer(visit)) {
       counts.answered++;
       counts.furthest = Math.max(counts.furthest, attempt.hop);
     } else if (visit.kind === "failed") {
@@ -199,6 +202,10 @@ class Walk {
     const row = this.#deps.table.get(id);
     return shownName({ id, name: row?.name, claimedName: row?.record?.name });
   }
+}
+
+function isAnswer({ kind }: Visit): boolean {
+  return kind === "answered" || kind === "mute";
 }
 
 /** Those first that will answer and know much, and those last that may not. */

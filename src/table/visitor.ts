@@ -60,6 +60,11 @@ export class Visitor {
     return this.#visiting.has(id);
   }
 
+  /** Whether there is a link already: a visit then takes no dialling. */
+  isLinked(id: NodeId): boolean {
+    return this.#deps.reach.existing(id) !== undefined;
+  }
+
   async visit(id: NodeId, options: VisitOptions, signal: AbortSignal): Promise<Visit> {
     const row = this.#deps.table.get(id);
     if (row === undefined) return { kind: "resting" };
