@@ -83,7 +83,8 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
 function endWithAnswer(request: FastifyRequest, reply: FastifyReply): void {
   const gone = new AbortController();
   reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) gone.abort(new Failure("link-lost", "whoever asked has left"));
+    // Not writableFinished: an HTTP/2 response that was cut off says that it has finished.
+    if (!reply.raw.writableEnded) gone.abort(new Failure("link-lost", "whoever asked has left"));
   });
   Object.defineProperty(request, "signal", { value: gone.signal });
 }
