@@ -1,0 +1,272 @@
+/**
+ * Starts the first process of a sandbox, and everything around it that must be there before it runs.
+ *
+ * One process becomes all of it: limits, then namespaces of its own, then a shell of four words that waits to be told, then
+ * bubblewrap. While it waits, the daemon writes which users it has, puts it into its control group, mounts and filters.
+ * Should the daemon die meanwhile, the shell reads the end of its input, and nothing was ever run.
+ */
+
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
+import { once } from "node:events";
+import { type FileHandle, open, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { Failure } from "../../../core/index.ts";
+import { DEV_CAPABILITIES } from "./arguments.ts";
+import type { SandboxFolder } from "./sandbox-folder.ts";
+import { runTool } from "./run-tool.ts";
+import type { Users } from "./uid-ranges.ts";
+import type { Tools } from "./tools.ts";
+
+export interface Launch {
+  readonly folder: SandboxFolder;
+  readonly users: Users;
+  /** With a network namespace from the start, for rules to be put into. */
+  readonly networked: boolean;
+  /** Where no control group counts them. */
+  readonly pids: number | undefined;
+  /** Arguments of bubblewrap, up to `--`. */
+  readonly view: readonly string[];
+  /** What runs inside; `{socket}` stands for the descriptor of its listening socket. */
+  readonly argv: (socket: number) => readonly string[];
+  /** A file with the filter of system calls. */
+  readonly seccomp: string;
+}
+
+/** A program of /bin/sh that is always the same; what it runs are its arguments, which it does not read. */
+const WAIT = 'echo >&3; exec 3>&-; read -r _ && exec "$@" </dev/null';
+const READY = 3;
+const SECCOMP = 4;
+const SOCKET = 5;
+const STATUS = 6;
+
+/** security.md 5.3. */
+const LIMITS = ["--nofile=4096:4096", "--core=0:0", "--memlock=65536:65536"];
+
+export class Launched {
+  readonly pid: number;
+  /** Rejects when it has ended, with what it said. */
+  readonly ended: Promise<never>;
+  readonly #child: ChildProcess;
+  readonly #folder: SandboxFolder;
+
+  constructor(child: ChildProcess, folder: SandboxFolder) {
+    this.#child = child;
+    this.#folder = folder;
+    this.pid = child.pid ?? 0;
+    this.ended = once(child, "exit").then(async () => {
+      throw await failed(folder);
+    });
+    this.ended.catch(() => {}); // most of the time nobody is waiting for it
+  }
+
+  /** Lets it run. @returns the number of the first process inside @throws {Failure} runtime-failed */
+  async go(signal: AbortSignal): Promise<number> {
+    this.#child.stdin?.end("\n");
+    const line = await firstLine(endOf(this.#child, STATUS), signal);
+    const pid = /"child-pid"\s*:\s*(\d+)/u.exec(line)?.[1];
+    if (pid === undefined) throw await failed(this.#folder);
+    return Number(pid);
+  }
+
+  /** From now on it lives by itself. */
+  release(): void {
+    for (const end of this.#child.stdio) end?.destroy();
+    this.#child.unref();
+  }
+}
+
+/** Resolves while it waits. @throws {Failure} runtime-failed */
+export async function launch(what: Launch, tools: Tools, signal: AbortSignal): Promise<Launched> {
+  signal.throwIfAborted();
+  await using files = new AsyncDisposableStack();
+  const seccomp = files.use(await open(what.seccomp, "r"));
+  const errors = files.use(await openErrors(what.folder, what.users));
+  const server = await listen(what.folder);
+  files.defer(() => void server.close());
+  const nothing = files.use(await open("/dev/null", "r"));
+  const own = ["pipe", "ignore", errors.fd, "pipe", seccomp.fd, descriptorOf(server), "pipe"] as const;
+  const stdio = await overInherited(own, nothing.fd);
+  const child = startWaiting(commandLine(what, tools), what.users, stdio);
+  const launched = new Launched(child, what.folder);
+  try {
+    const line = await firstLine(endOf(child, READY), signal);
+    if (line === "") throw await failed(what.folder);
+    await nameUsers(child.pid ?? 0, what.users, { tools, signal });
+    return launched;
+  } catch (error) {
+    child.kill("SIGKILL");
+    launched.release();
+    throw error;
+  }
+}
+
+function startWaiting(
+  [file, ...args]: readonly [string, ...string[]],
+  { outer: uid, outerGroup: gid }: Users,
+  stdio: StdioOptions,
+): ChildProcess {
+  const identity = process.getuid?.() === 0 ? { uid, gid } : {};
+  const child = spawn(file, args, { ...identity, cwd: "/", env: {}, detached: true, stdio });
+  child.on("error", () => {}); // it never started: no number, no line
+  child.stdin?.on("error", () => {}); // it is gone: the line that it owes does not come
+  return child;
+}
+
+function commandLine(
+  { folder, users, networked, pids, view, argv }: Launch,
+  tools: Tools,
+): readonly [string, ...string[]] {
+  const limits = pids === undefined ? LIMITS : [...LIMITS, `--nproc=${pids}:${pids}`];
+  return [
+    tools.prlimit,
+    ...limits,
+    ...[tools.unshare, "--user", "--mount", "--propagation", "unchanged", ...(networked ? ["--net"] : [])],
+    ...["/bin/sh", "-c", WAIT, nameOf(folder)],
+    ...(users.many ? boundedBy(tools) : []),
+    ...[tools.bwrap, ...view, "--info-fd", String(STATUS), "--seccomp", String(SECCOMP), "--"],
+    ...argv(SOCKET),
+  ];
+}
+
+/**
+ * Bubblewrap gives up what it may not keep, but as root of a namespace not the bounding set, from which programs inside could
+ * take it again. So it starts without, and keeps what it needs meanwhile by inheritance.
+ */
+function boundedBy({ setpriv }: Tools): readonly string[] {
+  const kept = DEV_CAPABILITIES.map((name) => `+${name.toLowerCase()}`);
+  // Two steps: the kernel lets nothing be inherited that is not in the bounding set at that moment.
+  return [setpriv, "--inh-caps", "+all", "--", setpriv, "--bounding-set", ["-all", ...kept].join(","), "--"];
+}
+
+/** Runs one program as root of a namespace of these users, where files of theirs can be removed or counted. */
+export async function runAs(
+  users: Users,
+  { tools, argv }: { readonly tools: Tools; readonly argv: readonly string[] },
+  signal: AbortSignal,
+): Promise<string> {
+  const wait = [tools.unshare, "--user", "--", "/bin/sh", "-c", WAIT, "p2prc", ...argv] as const;
+  const child = startWaiting(wait, users, ["pipe", "pipe", "pipe", "pipe"]);
+  const stopped = () => child.kill("SIGKILL");
+  signal.addEventListener("abort", stopped, { once: true });
+  try {
+    const exited = once(child, "exit");
+    const output = text(child.stdout as Readable);
+    const errors = text(child.stderr as Readable);
+    if ((await firstLine(endOf(child, READY), signal)) !== "") {
+      await nameUsers(child.pid ?? 0, users, { tools, signal });
+    }
+    child.stdin?.end("\n");
+    const [code] = (await exited) as [number | null];
+    if (code !== 0) throw new Failure("runtime-failed", `"${argv[0]}" failed: ${(await errors).trim()}`);
+    return await output;
+  } finally {
+    signal.removeEventListener("abort", stopped);
+  }
+}
+
+/** Stands in the list of processes, where a daemon finds it that was killed before it could write down the number. */
+export function nameOf({ path }: SandboxFolder): string {
+  return `p2prc-sandbox:${path}`;
+}
+
+/** Which users of the host are those inside. Who may not say so asks the system's own tools, which look at /etc/subuid. */
+async function nameUsers(
+  pid: number,
+  { uidMap, gidMap, many }: Users,
+  { tools, signal }: { readonly tools: Tools; readonly signal: AbortSignal },
+): Promise<void> {
+  if (many && process.getuid?.() !== 0) {
+    const words = (map: string) => map.trim().split(/\s+/u);
+    await Promise.all([
+      runTool([tools.newuidmap ?? "newuidmap", String(pid), ...words(uidMap)], {}, signal),
+      runTool([tools.newgidmap ?? "newgidmap", String(pid), ...words(gidMap)], {}, signal),
+    ]);
+    return;
+  }
+  if (!many) await writeFile(`/proc/${pid}/setgroups`, "deny");
+  await writeFile(`/proc/${pid}/uid_map`, uidMap);
+  await writeFile(`/proc/${pid}/gid_map`, gidMap);
+}
+
+/**
+ * The resident's socket is made and named out here, and it inherits the open one: inside there is no path to it that a
+ * guest could bend. It is renamed since Node removes, with its own end, what lies under the name it was made with.
+ */
+async function listen(folder: SandboxFolder): Promise<Server> {
+  await using place = (await folder.openSocket()).handle;
+  const made = `/proc/self/fd/${place.fd}/new.sock`;
+  const server = createServer();
+  server.listen(made);
+  await once(server, "listening");
+  await rename(made, `/proc/self/fd/${place.fd}/resident.sock`);
+  return server;
+}
+
+/**
+ * What the daemon inherited from whoever started it, and would hand on, is covered: it might be anything. Node closes only
+ * what it has opened itself.
+ */
+async function overInherited(own: readonly StdioItem[], nothing: number): Promise<StdioItem[]> {
+  const stdio = [...own];
+  for (const name of await readdir("/proc/self/fdinfo")) {
+    const text = await readFile(`/proc/self/fdinfo/${name}`, "utf8").catch(() => undefined); // closed meanwhile
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/mu.exec(text ?? "")?.[1] ?? "", 8);
+    if (Number.isNaN(flags) || (flags & O_CLOEXEC) !== 0 || Number(name) < own.length) continue;
+    while (stdio.length < Number(name)) stdio.push("ignore");
+    stdio[Number(name)] = nothing;
+  }
+  return stdio;
+}
+
+type StdioItem = "pipe" | "ignore" | number;
+/** <fcntl.h>; the same on x86-64 and arm64. */
+const O_CLOEXEC = 0o2000000;
+
+/** Node has no other way to hand a listening socket to a program that is not Node's own `fork`. */
+function descriptorOf(server: Server): number {
+  return (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+/** In the layer, since the resident keeps it for its own errors: what lies there counts as the guest's. */
+async function openErrors({ layer }: SandboxFolder, { outer, outerGroup }: Users): Promise<FileHandle> {
+  const file = await open(`${layer}/log/errors`, "ax", 0o600);
+  if (process.getuid?.() === 0) await file.chown(outer, outerGroup);
+  return file;
+}
+
+async function failed({ layer }: SandboxFolder): Promise<Failure> {
+  const said = await readFirstErrors(layer);
+  return new Failure("runtime-failed", `bubblewrap did not start: ${said === "" ? "it said nothing" : said}`, {
+    hint: "`p2prc doctor` says what this machine lacks",
+  });
+}
+
+async function readFirstErrors(layer: string): Promise<string> {
+  await using file = await open(`${layer}/log/errors`, "r");
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4_096), 0, 4_096, 0);
+  return buffer.subarray(0, bytesRead).toString("utf8").trim().split("\n").at(-1) ?? "";
+}
+
+/** Its type knows five of them, though there may be any number. */
+function endOf({ stdio }: ChildProcess, index: number): Readable {
+  const ends: readonly unknown[] = stdio;
+  return ends[index] as Readable;
+}
+
+/** @returns what came up to the end of the first line, or of the stream */
+async function firstLine(stream: Readable, signal: AbortSignal): Promise<string> {
+  let line = "";
+  const stop = () => stream.destroy(signal.reason as Error);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const bytes of stream.iterator({ destroyOnReturn: true })) {
+      line += String(bytes);
+      if (/\n|\}/u.test(line)) break;
+    }
+    return line;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Makes one sandbox, step by step. Before each step that leaves something behind, what is needed to clear it away is on
+ * disk; the last one says that it is whole.
+ */
+
+import { writeFile } from "node:fs/promises";
+import type { Clock, Log } from "../../../base/index.ts";
+import { Failure } from "../../../core/index.ts";
+import type { SandboxSpec } from "../runtime.ts";
+import { type HostSystem, type ViewOptions, viewArguments } from "./arguments.ts";
+import type { Cgroups } from "./cgroup.ts";
+import { launch, type Launched } from "./launch.ts";
+import { fillLayer } from "./layer.ts";
+import { bindForOthers, seenFrom } from "./mounts.ts";
+import { identifyProcess, type ProcessId } from "./process-id.ts";
+import { type SandboxFolder, type SandboxRecord, sandboxFolders } from "./sandbox-folder.ts";
+import type { Tools } from "./tools.ts";
+import { freeRange, rangeFrom, singleUser, type SubIds, subRange, type Users } from "./uid-ranges.ts";
+
+export interface MakeDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tools: Tools;
+  readonly cgroups: Cgroups;
+  readonly host: HostSystem;
+  /** The folder that all sandboxes lie in. */
+  readonly root: string;
+  /** The folder that each sees as `/.p2prc`, with the resident. */
+  readonly helper: string;
+  readonly residentCommand: (...args: readonly string[]) => readonly string[];
+  /** The file with the filter of system calls. */
+  readonly seccomp: string;
+  readonly disableUserns: boolean;
+  /** Whose daemon this is. */
+  readonly user: { readonly uid: number; readonly gid: number };
+  readonly granted: SubIds | undefined;
+}
+
+export interface Made {
+  readonly record: SandboxRecord;
+  /** Rejects when its first process has ended, with what it said. */
+  readonly ended: Promise<never>;
+}
+
+/** Docker's number, in the middle of the kernel's scale: a guest is ended before what the owner runs. */
+const OOM_SCORE = 500;
+
+export class Maker {
+  readonly #deps: MakeDeps;
+  /** Ranges that are chosen, but not yet on disk. */
+  readonly #chosen = new Set<number>();
+
+  constructor(deps: MakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Leaves what it has made when it fails: for `endSandbox`. @throws {Failure} runtime-failed, busy, disk-full */
+  async make(folder: SandboxFolder, spec: SandboxSpec, signal: AbortSignal): Promise<Made> {
+    const { cgroups } = this.#deps;
+    const users = await this.#chooseUsers(spec);
+    try {
+      await folder.make();
+      let record: SandboxRecord = { spec, users, cgroup: cgroups.plan(spec.id), ready: false };
+      await folder.write(record);
+      await fillLayer(folder, { spec, users, nameserver: undefined });
+      const launched = await this.#launch(folder, record, signal);
+      try {
+        record = { ...record, monitor: await known(launched.pid) };
+        await Promise.all([folder.write(record), this.#fence(folder, record, signal)]);
+        record = { ...record, first: await known(await launched.go(signal)) };
+        await folder.write(record);
+      } finally {
+        launched.release();
+      }
+      return { record, ended: launched.ended };
+    } finally {
+      this.#chosen.delete(users.outer);
+    }
+  }
+
+  async #chooseUsers({ profile }: SandboxSpec): Promise<Users> {
+    const { user, granted, root } = this.#deps;
+    if (user.uid !== 0) return profile === "dev" && granted !== undefined ? subRange(user, granted) : singleUser(user);
+    const records = await Promise.all((await sandboxFolders(root)).map((folder) => folder.read()));
+    const written = records.flatMap((record) => record?.users.outer ?? []);
+    const base = freeRange(root, new Set([...written, ...this.#chosen]));
+    this.#chosen.add(base);
+    return profile === "dev" ? rangeFrom(base) : singleUser({ uid: base, gid: base });
+  }
+
+  #launch(folder: SandboxFolder, { spec, users }: SandboxRecord, signal: AbortSignal): Promise<Launched> {
+    const { tools, cgroups, host, seccomp } = this.#deps;
+    const view = viewArguments(this.#view(folder, spec, users), host);
+    const argv = (socket: number) => this.#deps.residentCommand("--listening", String(socket));
+    const pids = cgroups.holds.has("pids") ? undefined : spec.pids;
+    return launch({ folder, users, networked: spec.network === "internet", pids, view, argv, seccomp }, tools, signal);
+  }
+
+  #view(folder: SandboxFolder, { name, profile, image, memoryBytes, network }: SandboxSpec, users: Users): ViewOptions {
+    const seen = seenFrom({ folder, ...this.#deps });
+    return {
+      ...{ name, profile, memoryBytes, root: users.many, disableUserns: this.#deps.disableUserns },
+      ...{ layer: seen.layer, helper: seen.helper, image: image === undefined ? undefined : seen.image },
+      networked: network === "internet",
+      devices: [],
+      libraries: [],
+    };
+  }
+
+  /** Everything that holds it in, while it waits. */
+  async #fence(folder: SandboxFolder, { spec, cgroup, monitor }: SandboxRecord, signal: AbortSignal): Promise<void> {
+    const { cgroups } = this.#deps;
+    const pid = monitor?.pid ?? 0;
+    await Promise.all([
+      cgroups.make(cgroup, spec).then(() => cgroups.join(cgroup, pid)),
+      writeFile(`/proc/${pid}/oom_score_adj`, String(OOM_SCORE)),
+      bindForOthers(pid, { folder, ...this.#deps }, signal),
+    ]);
+  }
+}
+
+async function known(pid: number): Promise<ProcessId> {
+  const id = await identifyProcess(pid);
+  if (id === undefined) throw new Failure("runtime-failed", "the sandbox ended as soon as it began");
+  return id;
+}
