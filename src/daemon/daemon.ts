@@ -5,7 +5,7 @@
 
 import { type RouteRow, serveAccess } from "../access/index.ts";
 import { Scope } from "../base/index.ts";
-import type { Caller, NodeId } from "../core/index.ts";
+import type { Caller } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
 import type { RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
@@ -89,70 +89,62 @@ async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<
   return { routes, tunnels };
 }
 
-// oxlint-disable-next-line max-lines-per-function -- one list of what is served, with what each is given
 function pluginsOf(parts: Parts, metrics: Metrics) {
-  const {
-    network,
-    table,
-    grants,
-    invites,
-    lending,
-    specs,
-    speedTests,
-    clock,
-    log,
-    logFile,
-    stop,
-    own,
-    twins,
-    identity,
-    name,
-  } = parts;
-  const resolve = (text: string) => table.resolve(text);
-  const isFriend = (id: NodeId) => table.relationOf(id) !== undefined;
-  const lend = async (on: boolean, signal: AbortSignal) => {
-    await lending.turn(on, signal);
-    return lending.on;
-  };
+  const { table, clock, log } = parts;
+  return [
+    pluginOfDaemon(parts, metrics),
+    serveTable({ table, clock, log: log.with({ room: "table" }) }),
+    pluginOfMeasure(parts),
+    pluginOfAccess(parts),
+  ];
+}
+
+function pluginOfDaemon(parts: Parts, metrics: Metrics) {
+  const { network, table, lending, logFile, stop, own, twins, identity } = parts;
   const describe = (): NodeDescription => {
     const { record, signed } = own.latest;
     return { record: signed, version: record.version, protocol: [...PROTOCOLS], boot: record.boot };
   };
-  const befriend = (friend: Parameters<typeof table.befriend>[0]) => ({ name: table.befriend(friend) });
-  return [
-    serveDaemon({
-      describe,
-      met: ({ id, remote }, boot) => void (id === identity.id && twins.met({ boot, remote })),
-      status: () => statusOf(parts),
-      lend,
-      stop,
-      log: logFile,
-      metrics,
-      resolve,
-      attempts: (id) => network.attempts(id),
-    }),
-    serveTable({ table, clock, log: log.with({ room: "table" }) }),
-    serveMeasure({
-      resolve,
-      reach: network,
-      specs,
-      speedTests,
-      isFriend,
-      note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }),
-      clock,
-      log,
-    }),
-    serveAccess({
-      id: identity.id,
-      name: () => name,
-      reach: network,
-      befriend,
-      grants,
-      invites,
-      clock,
-      log: log.with({ room: "access" }),
-    }),
-  ];
+  return serveDaemon({
+    describe,
+    met: ({ id, remote }, boot) => void (id === identity.id && twins.met({ boot, remote })),
+    status: () => statusOf(parts),
+    lend: async (on, signal) => {
+      await lending.turn(on, signal);
+      return lending.on;
+    },
+    stop,
+    log: logFile,
+    metrics,
+    resolve: (text) => table.resolve(text),
+    attempts: (id) => network.attempts(id),
+  });
+}
+
+function pluginOfMeasure({ network, table, specs, speedTests, clock, log }: Parts) {
+  return serveMeasure({
+    resolve: (text) => table.resolve(text),
+    reach: network,
+    specs,
+    speedTests,
+    isFriend: (id) => table.relationOf(id) !== undefined,
+    note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }),
+    clock,
+    log,
+  });
+}
+
+function pluginOfAccess({ identity, name, network, table, grants, invites, clock, log }: Parts) {
+  return serveAccess({
+    id: identity.id,
+    name: () => name,
+    reach: network,
+    befriend: (friend) => ({ name: table.befriend(friend) }),
+    grants,
+    invites,
+    clock,
+    log: log.with({ room: "access" }),
+  });
 }
 
 /** What one part must hear from another. */

@@ -12,6 +12,14 @@ export interface Gauges {
   readonly junkRecords: number;
 }
 
+interface Row {
+  readonly name: string;
+  readonly help: string;
+  /** What tells its values apart, where there are several. */
+  readonly label?: string;
+  readonly read: () => number | Readonly<Record<string, number>>;
+}
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Counter<"route" | "role" | "status">;
@@ -26,22 +34,7 @@ export class Metrics {
       labelNames: ["route", "role", "status"],
       registers,
     });
-    this.#gauge("p2prc_links", "Links on which this node asks, by path.", "path", () => this.#gauges().links);
-    this.#gauge("p2prc_nodes", "Rows of the IP table, by state.", "state", () => this.#gauges().nodes);
-    this.#gauge("p2prc_callers", "Links on which others ask here.", undefined, () => this.#gauges().callers);
-    this.#gauge("p2prc_guests", "Grants that are valid now.", undefined, () => this.#gauges().guests);
-    this.#gauge("p2prc_lends", "1 while this node lends.", undefined, () => Number(this.#gauges().lends));
-    this.#gauge(
-      "p2prc_junk_records",
-      "Records dropped since the start: not valid, or not signed by their key.",
-      undefined,
-      () => this.#gauges().junkRecords,
-    );
-    this.#gauge("process_resident_memory_bytes", "Resident memory.", undefined, () => process.memoryUsage.rss());
-    this.#gauge("process_cpu_seconds_total", "CPU time since the start.", undefined, () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
-    });
+    for (const row of this.#rows()) this.#gauge(row);
   }
 
   get contentType(): string {
@@ -57,13 +50,25 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  // oxlint-disable-next-line max-params -- a row of a table
-  #gauge(
-    name: string,
-    help: string,
-    label: string | undefined,
-    read: () => number | Readonly<Record<string, number>>,
-  ): void {
+  #rows(): readonly Row[] {
+    const now = this.#gauges;
+    return [
+      { name: "p2prc_links", help: "Links on which this node asks, by path.", label: "path", read: () => now().links },
+      { name: "p2prc_nodes", help: "Rows of the IP table, by state.", label: "state", read: () => now().nodes },
+      { name: "p2prc_callers", help: "Links on which others ask here.", read: () => now().callers },
+      { name: "p2prc_guests", help: "Grants that are valid now.", read: () => now().guests },
+      { name: "p2prc_lends", help: "1 while this node lends.", read: () => Number(now().lends) },
+      {
+        name: "p2prc_junk_records",
+        help: "Records dropped since the start: not valid, or not signed by their key.",
+        read: () => now().junkRecords,
+      },
+      { name: "process_resident_memory_bytes", help: "Resident memory.", read: () => process.memoryUsage.rss() },
+      { name: "process_cpu_seconds_total", help: "CPU time since the start.", read: cpuSeconds },
+    ];
+  }
+
+  #gauge({ name, help, label, read }: Row): void {
     const gauge = new Gauge({
       name,
       help,
@@ -77,4 +82,9 @@ export class Metrics {
     });
     void gauge;
   }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }

@@ -107,7 +107,8 @@ function openReach(
   const isTrusted = (address: string) => isNearby(address, allowed);
   const isKnown = (id: NodeId) => acquaintance.isKnown(id);
   const answering = scope.own(new Answering(clock, { isKnown }));
-  const carrier = new TcpCarrier({ identity, clock, isTrusted });
+  const onDefect = (error: unknown) => log.error("taking somebody in failed", { error });
+  const carrier = new TcpCarrier({ identity, clock, isTrusted, onDefect });
   const network = scope.own(
     new Network({
       id: identity.id,

@@ -8,7 +8,7 @@
 
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
-import { type Clock, type Log, Scope, Topic } from "../base/index.ts";
+import { type Clock, isAbort, type Log, Scope, Topic } from "../base/index.ts";
 import { type Endpoint, Failure, formatEndpoint, type NodeId, shortNodeId } from "../core/index.ts";
 import type { Answering } from "./answering.ts";
 import { Attempts } from "./attempts.ts";
@@ -204,7 +204,12 @@ export class Network implements Reach, AsyncDisposable {
     try {
       this.#adopt(await H2Link.open(pipe, this.#deps.clock, signal));
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+      if (isAbort(error, signal)) return;
+      if (!(error instanceof Failure)) {
+        // One that somebody else opened: a defect in it must not end all the others.
+        this.#deps.log.error("taking a reverse link failed", { node: shortNodeId(pipe.peer), error });
+        return;
+      }
       this.#deps.log.debug("a reverse link did not come up", { node: shortNodeId(pipe.peer), why: error.message });
     }
   }

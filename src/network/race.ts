@@ -28,84 +28,95 @@ export interface Attempt {
   readonly at: number;
 }
 
-/**
- * @param onAttempt hears of each way that was started, once, when it has ended
- * @throws {Failure} wrong-key where a wrong key is all that answered, else unreachable
- */
-// oxlint-disable-next-line max-lines-per-function -- one race: its parts share who won
-export async function race(
-  ways: readonly Way[],
-  { clock, onAttempt }: { readonly clock: Clock; readonly onAttempt: (attempt: Attempt) => void },
-  signal: AbortSignal,
-): Promise<H2Link> {
-  signal.throwIfAborted();
-  const scope = new Scope(signal);
-  const { promise, resolve, reject } = Promise.withResolvers<H2Link>();
-  const failures: Failure[] = [];
-  const waiting = [...ways].sort((a, b) => a.delayMs - b.delayMs);
-  let running = 0;
-  let won = false;
+export interface RaceDeps {
+  readonly clock: Clock;
+  /** Hears of each way that was started, once, when it has ended. */
+  readonly onAttempt: (attempt: Attempt) => void;
+}
 
-  const attempt = async (way: Way, ending: AbortSignal) => {
-    const startedAt = clock.now();
-    const note = (outcome: Attempt["outcome"], reason = "") =>
-      onAttempt({
-        path: way.kind,
-        address: way.address,
-        outcome,
-        ms: clock.now() - startedAt,
-        reason,
-        at: clock.wallTime(),
-      });
+/** @throws {Failure} wrong-key where a wrong key is all that answered, else unreachable */
+export async function race(ways: readonly Way[], deps: RaceDeps, signal: AbortSignal): Promise<H2Link> {
+  signal.throwIfAborted();
+  return await new Race(ways, deps).run(signal);
+}
+
+class Race {
+  readonly #deps: RaceDeps;
+  readonly #waiting: Way[];
+  readonly #failures: Failure[] = [];
+  readonly #winner = Promise.withResolvers<H2Link>();
+  #running = 0;
+  #won = false;
+
+  constructor(ways: readonly Way[], deps: RaceDeps) {
+    this.#deps = deps;
+    this.#waiting = [...ways].sort((a, b) => a.delayMs - b.delayMs);
+  }
+
+  async run(signal: AbortSignal): Promise<H2Link> {
+    const scope = new Scope(signal);
+    const onAbort = () => this.#winner.reject((signal.reason ?? new Error("aborted")) as Error);
+    scope.signal.addEventListener("abort", onAbort, { once: true });
+    scope.spawn((ending) => this.#startInTime(scope, ending));
     try {
-      const link = await way.open(ending);
-      if (won || ending.aborted) {
+      return await this.#winner.promise;
+    } finally {
+      scope.signal.removeEventListener("abort", onAbort);
+      await scope.close();
+    }
+  }
+
+  async #startInTime(scope: Scope, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const startedAt = clock.now();
+    if (this.#waiting.length === 0) this.#startNext(scope); // which says that there is no way
+    while (this.#waiting[0] !== undefined && !this.#won) {
+      const dueMs = this.#waiting[0].delayMs - (clock.now() - startedAt);
+      if (dueMs > 0) await clock.sleep(dueMs, signal);
+      else this.#startNext(scope);
+    }
+  }
+
+  #startNext(scope: Scope): void {
+    const way = this.#waiting.shift();
+    if (way === undefined) {
+      if (this.#running === 0 && !this.#won) this.#winner.reject(verdict(this.#failures));
+      return;
+    }
+    this.#running++;
+    scope.spawn(async (signal) => {
+      await this.#attempt(way, signal);
+      this.#running--;
+      if (!this.#won && this.#running === 0 && !signal.aborted) this.#startNext(scope);
+    });
+  }
+
+  async #attempt(way: Way, signal: AbortSignal): Promise<void> {
+    const note = this.#noteOf(way);
+    try {
+      const link = await way.open(signal);
+      if (this.#won || signal.aborted) {
         note("cancelled", "another way was quicker");
         link.close("another way was quicker");
         return;
       }
-      won = true;
+      this.#won = true;
       note("open");
-      resolve(link);
+      this.#winner.resolve(link);
     } catch (error) {
-      if (isAbort(error, ending)) note("cancelled", won ? "another way was quicker" : "");
+      if (isAbort(error, signal)) note("cancelled", this.#won ? "another way was quicker" : "");
       else if (error instanceof Failure) {
         note(error.code, error.message);
-        failures.push(error);
+        this.#failures.push(error);
       } else throw error;
     }
-  };
+  }
 
-  const startNext = () => {
-    const [way] = waiting.splice(0, 1);
-    if (way === undefined) {
-      if (running === 0 && !won) reject(verdict(failures));
-      return;
-    }
-    running++;
-    scope.spawn(async (ending) => {
-      await attempt(way, ending);
-      running--;
-      if (!won && running === 0 && !ending.aborted) startNext();
-    });
-  };
-
-  const startedAt = clock.now();
-  scope.spawn(async (ending) => {
-    while (waiting[0] !== undefined && !won) {
-      const dueMs = waiting[0].delayMs - (clock.now() - startedAt);
-      if (dueMs > 0) await clock.sleep(dueMs, ending);
-      else startNext();
-    }
-    if (ways.length === 0) startNext();
-  });
-  const onAbort = () => reject((signal.reason ?? new Error("aborted")) as Error);
-  scope.signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await promise;
-  } finally {
-    scope.signal.removeEventListener("abort", onAbort);
-    await scope.close();
+  #noteOf({ kind: path, address }: Way): (outcome: Attempt["outcome"], reason?: string) => void {
+    const { clock, onAttempt } = this.#deps;
+    const startedAt = clock.now();
+    return (outcome, reason = "") =>
+      onAttempt({ path, address, outcome, ms: clock.now() - startedAt, reason, at: clock.wallTime() });
   }
 }
 

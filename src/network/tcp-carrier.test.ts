@@ -53,6 +53,30 @@ describe("a TCP listener", () => {
     await trusting.until(() => trusting.answering.callers.length === 6);
   });
 
+  test("tells of a defect in taking somebody in, and goes on", async () => {
+    const identity = await identityFromSeed(randomBytes(32));
+    const defects: unknown[] = [];
+    const onDefect = (error: unknown) => void defects.push(error);
+    const carrier = new TcpCarrier({ identity, clock: systemClock, isTrusted: () => true, onDefect });
+    const taken = [new TypeError("a defect"), undefined];
+    const second = Promise.withResolvers<void>();
+    const onPipe = () => {
+      const defect = taken.shift();
+      if (defect !== undefined) throw defect;
+      second.resolve();
+    };
+    const listener = await carrier.listen(onPipe, { hosts: ["127.0.0.1"], port: 0 }, never);
+    const [endpoint = assert.fail()] = listener.endpoints;
+    const first = await carrier.dial({ endpoint, expect: identity.id, asks: true }, never);
+    first.duplex.on("error", () => undefined).resume();
+    await once(first.duplex, "close");
+    const next = await carrier.dial({ endpoint, expect: identity.id, asks: true }, never);
+    await second.promise;
+    assert.match(String(defects), /^TypeError: a defect$/);
+    next.duplex.destroy();
+    await listener[Symbol.asyncDispose]();
+  });
+
   test("says who holds a port that is taken", async () => {
     await using lab = await Lab.open({});
     const other = createServer().listen(0, "127.0.0.1");

@@ -19,6 +19,8 @@ export interface TcpCarrierDeps {
   readonly clock: Clock;
   /** Addresses that the caps per address leave alone. */
   readonly isTrusted: (address: string) => boolean;
+  /** Told of a defect in taking somebody in; the listener goes on. @default it is thrown where nobody catches it */
+  readonly onDefect?: (error: unknown) => void;
 }
 
 export interface TcpCarrierOptions {
@@ -85,7 +87,7 @@ export class TcpCarrier implements Carrier {
         onPipe(pipeFrom(end, end.protocol === "reverse", remote));
       } catch (error) {
         socket.destroy();
-        if (!(error instanceof Failure || isAbort(error, ending))) throw error; // a stranger's failed handshake is his concern
+        this.#judge(error, ending);
       } finally {
         handshakes--;
       }
@@ -105,6 +107,12 @@ export class TcpCarrier implements Carrier {
     }
   }
 
+  /** A stranger's failed handshake is his concern. A defect must not end the listener: others would find nobody here. */
+  #judge(error: unknown, signal: AbortSignal): void {
+    const { onDefect = surface } = this.#deps;
+    if (!(error instanceof Failure || isAbort(error, signal))) onDefect(error);
+  }
+
   #inTime<T>(
     endpoint: Endpoint | undefined,
     signal: AbortSignal,
@@ -115,6 +123,12 @@ export class TcpCarrier implements Carrier {
     const late = () => new Failure("timed-out", `no answer${where} within ${timeoutMs / 1000} s`);
     return within({ clock: this.#deps.clock, timeoutMs, late }, work, signal);
   }
+}
+
+function surface(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 function onConnection(
