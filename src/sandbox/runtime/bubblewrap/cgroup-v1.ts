@@ -21,7 +21,7 @@ import {
   pidsIn,
   readKnob,
   removeFolder,
-  sendKill,
+  sendSignal,
   writeKnob,
 } from "./cgroup.ts";
 
@@ -96,7 +96,7 @@ export class CgroupsV1 implements Cgroups {
   /** Frozen first, so that nothing forks away; a killed process must thaw to die. */
   async kill(group: Cgroup): Promise<void> {
     await this.freeze(group, true).catch(() => {}); // gone already, or no freezer
-    for (const pid of await pidsIn(group.folders.pids ?? foldersOf(group)[0])) sendKill(pid);
+    for (const pid of await pidsIn(group.folders.pids ?? foldersOf(group)[0])) sendSignal(pid, "SIGKILL");
     await this.freeze(group, false).catch(() => {}); // gone already, or no freezer
   }
 

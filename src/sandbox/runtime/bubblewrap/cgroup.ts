@@ -100,9 +100,9 @@ export async function removeFolder(folder: string): Promise<boolean> {
 }
 
 /** A process may have ended before it was asked for. */
-export function sendKill(pid: number): void {
+export function sendSignal(pid: number, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }

@@ -3,11 +3,10 @@
  * made, is passed over; so it clears away what a daemon left that was killed between any two steps of making one.
  */
 
-import { readdir, readFile } from "node:fs/promises";
 import type { Clock } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
-import { type Cgroups, sendKill } from "./cgroup.ts";
-import { nameOf, runAs } from "./launch.ts";
+import { type Cgroups, sendSignal } from "./cgroup.ts";
+import { runAs } from "./launch.ts";
 import { processTree } from "./no-cgroups.ts";
 import { isAlive, killProcess } from "./process-id.ts";
 import { runTool } from "./run-tool.ts";
@@ -28,7 +27,7 @@ const LOOK_EVERY_MS = 3;
 export async function endSandbox(folder: SandboxFolder, deps: EndDeps, signal: AbortSignal): Promise<void> {
   const record = await folder.read();
   const started = deps.clock.now();
-  while (!(await killAll(folder, record, deps))) {
+  while (!(await killAll(record, deps))) {
     if (deps.clock.now() - started > GONE_AFTER_MS) {
       throw new Failure("runtime-failed", `processes of the sandbox "${folder.id}" do not end`, {
         hint: "they wait for a disk or a device; try again",
@@ -39,35 +38,20 @@ export async function endSandbox(folder: SandboxFolder, deps: EndDeps, signal: A
   await removeTree(folder, record, { tools: deps.tools, signal });
 }
 
-/** @returns whether nothing of it lives any more */
-async function killAll(
-  folder: SandboxFolder,
-  record: SandboxRecord | undefined,
-  { cgroups }: EndDeps,
-): Promise<boolean> {
+/**
+ * One that was started but not yet written down waits for a word that its daemon no longer says, and ends by itself.
+ * @returns whether nothing of it lives any more
+ */
+async function killAll(record: SandboxRecord | undefined, { cgroups }: EndDeps): Promise<boolean> {
   const known = [record?.first, record?.monitor, record?.uplink].flatMap((id) => id ?? []);
   const alive = (await Promise.all(known.map(async (id) => ((await isAlive(id)) ? [id] : [])))).flat();
   // Without a control group the tree is all there is to know them by; with one, it costs little.
   const trees = await Promise.all(alive.map((id) => processTree(id.pid)));
-  const strays = record?.monitor === undefined ? await findByName(folder) : [];
   if (record !== undefined) await cgroups.kill(record.cgroup);
-  for (const pid of [...trees.flat(), ...strays]) sendKill(pid);
+  for (const pid of trees.flat()) sendSignal(pid, "SIGKILL");
   await Promise.all(alive.map(killProcess));
   const gone = record === undefined || (await cgroups.remove(record.cgroup));
-  return gone && alive.length === 0 && strays.length === 0;
-}
-
-/** The daemon may have been killed between the start of a process and the note of its number. */
-async function findByName(folder: SandboxFolder): Promise<readonly number[]> {
-  const name = Buffer.from(nameOf(folder));
-  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/u.test(entry)).map(Number);
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const words = await readFile(`/proc/${pid}/cmdline`).catch(() => Buffer.alloc(0)); // gone
-      return words.includes(name) ? await processTree(pid) : [];
-    }),
-  );
-  return found.flat().filter((pid) => pid !== process.pid);
+  return gone && alive.length === 0;
 }
 
 /** By a tool that walks folder by folder: those inside may have nested them deeper than any path can say. */

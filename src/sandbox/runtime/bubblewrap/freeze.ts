@@ -1,6 +1,6 @@
 /** Stops every process of a sandbox where it stands, or lets them go on. */
 
-import type { Cgroups } from "./cgroup.ts";
+import { type Cgroups, sendSignal } from "./cgroup.ts";
 import { processTree } from "./no-cgroups.ts";
 import { readStat } from "./process-id.ts";
 import { runTool } from "./run-tool.ts";
@@ -13,7 +13,7 @@ export interface FreezeDeps {
 }
 
 export async function freeze(
-  { cgroup, first }: SandboxRecord,
+  { cgroup, users, first }: SandboxRecord,
   frozen: boolean,
   { deps: { cgroups, tools }, signal }: { readonly deps: FreezeDeps; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -22,6 +22,10 @@ export async function freeze(
     return;
   }
   if (first === undefined) return;
+  if (!users.many || process.getuid?.() === 0) {
+    await signalAll(first.pid, frozen ? "SIGSTOP" : "SIGCONT");
+    return;
+  }
   // By a process inside its namespaces, which may send signals to users that are not ours; -1 is everybody there but the first.
   const enter = [
     tools.nsenter,
@@ -33,6 +37,21 @@ export async function freeze(
     "--",
   ] as const;
   await runTool([...enter, "/bin/kill", frozen ? "-STOP" : "-CONT", "--", "-1"], {}, signal);
+}
+
+/** Again while new ones turn up: one that is not stopped yet may fork. @param first it takes no such signal, and does nothing */
+async function signalAll(first: number, signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+  const told = new Set([first]);
+  for (let news = await others(first, told); news.length > 0; news = await others(first, told)) {
+    for (const pid of news) {
+      told.add(pid);
+      sendSignal(pid, signal);
+    }
+  }
+}
+
+async function others(first: number, told: ReadonlySet<number>): Promise<readonly number[]> {
+  return (await processTree(first)).filter((pid) => !told.has(pid));
 }
 
 export async function isFrozen({ cgroup, first }: SandboxRecord, cgroups: Cgroups): Promise<boolean> {

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 import { once } from "node:events";
 import { type FileHandle, open, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Failure } from "../../../core/index.ts";
 import { DEV_CAPABILITIES } from "./arguments.ts";
@@ -40,6 +40,8 @@ const READY = 3;
 const SECCOMP = 4;
 const SOCKET = 5;
 const STATUS = 6;
+/** What bubblewrap is asked for comes this way, since those inside can read its command line: they need not know our paths. */
+const VIEW = 7;
 
 /** security.md 5.3. */
 const LIMITS = ["--nofile=4096:4096", "--core=0:0", "--memlock=65536:65536"];
@@ -64,7 +66,7 @@ export class Launched {
   /** Lets it run. @returns the number of the first process inside @throws {Failure} runtime-failed */
   async go(signal: AbortSignal): Promise<number> {
     this.#child.stdin?.end("\n");
-    const line = await firstLine(endOf(this.#child, STATUS), signal);
+    const line = await readTo("}\n", endOf(this.#child, STATUS), signal);
     const pid = /"child-pid"\s*:\s*(\d+)/u.exec(line)?.[1];
     if (pid === undefined) throw await failed(this.#folder);
     return Number(pid);
@@ -86,12 +88,13 @@ export async function launch(what: Launch, tools: Tools, signal: AbortSignal): P
   const server = await listen(what.folder);
   files.defer(() => void server.close());
   const nothing = files.use(await open("/dev/null", "r"));
-  const own = ["pipe", "ignore", errors.fd, "pipe", seccomp.fd, descriptorOf(server), "pipe"] as const;
+  const own = ["pipe", "ignore", errors.fd, "pipe", seccomp.fd, descriptorOf(server), "pipe", "pipe"] as const;
   const stdio = await overInherited(own, nothing.fd);
   const child = startWaiting(commandLine(what, tools), what.users, stdio);
   const launched = new Launched(child, what.folder);
+  writeTo(child, VIEW, what.view.map((word) => `${word}\0`).join(""));
   try {
-    const line = await firstLine(endOf(child, READY), signal);
+    const line = await readTo("\n", endOf(child, READY), signal);
     if (line === "") throw await failed(what.folder);
     await nameUsers(child.pid ?? 0, what.users, { tools, signal });
     return launched;
@@ -114,18 +117,15 @@ function startWaiting(
   return child;
 }
 
-function commandLine(
-  { folder, users, networked, pids, view, argv }: Launch,
-  tools: Tools,
-): readonly [string, ...string[]] {
+function commandLine({ users, networked, pids, argv }: Launch, tools: Tools): readonly [string, ...string[]] {
   const limits = pids === undefined ? LIMITS : [...LIMITS, `--nproc=${pids}:${pids}`];
   return [
     tools.prlimit,
     ...limits,
     ...[tools.unshare, "--user", "--mount", "--propagation", "unchanged", ...(networked ? ["--net"] : [])],
-    ...["/bin/sh", "-c", WAIT, nameOf(folder)],
+    ...["/bin/sh", "-c", WAIT, "p2prc"],
     ...(users.many ? boundedBy(tools) : []),
-    ...[tools.bwrap, ...view, "--info-fd", String(STATUS), "--seccomp", String(SECCOMP), "--"],
+    ...[tools.bwrap, "--info-fd", String(STATUS), "--seccomp", String(SECCOMP), "--args", String(VIEW), "--"],
     ...argv(SOCKET),
   ];
 }
@@ -154,7 +154,7 @@ export async function runAs(
     const exited = once(child, "exit");
     const output = text(child.stdout as Readable);
     const errors = text(child.stderr as Readable);
-    if ((await firstLine(endOf(child, READY), signal)) !== "") {
+    if ((await readTo("\n", endOf(child, READY), signal)) !== "") {
       await nameUsers(child.pid ?? 0, users, { tools, signal });
     }
     child.stdin?.end("\n");
@@ -164,11 +164,6 @@ export async function runAs(
   } finally {
     signal.removeEventListener("abort", stopped);
   }
-}
-
-/** Stands in the list of processes, where a daemon finds it that was killed before it could write down the number. */
-export function nameOf({ path }: SandboxFolder): string {
-  return `p2prc-sandbox:${path}`;
 }
 
 /** Which users of the host are those inside. Who may not say so asks the system's own tools, which look at /etc/subuid. */
@@ -255,15 +250,25 @@ function endOf({ stdio }: ChildProcess, index: number): Readable {
   return ends[index] as Readable;
 }
 
-/** @returns what came up to the end of the first line, or of the stream */
-async function firstLine(stream: Readable, signal: AbortSignal): Promise<string> {
+function writeTo({ stdio }: ChildProcess, index: number, text: string): void {
+  const ends: readonly unknown[] = stdio;
+  const end = ends[index] as Writable;
+  end.on("error", () => {}); // it is gone: that is seen elsewhere
+  end.end(text);
+}
+
+/**
+ * All of it is read: whoever writes into a pipe that was closed before is ended by that.
+ * @returns what came up to `end`, or to the end of the stream
+ */
+async function readTo(end: string, stream: Readable, signal: AbortSignal): Promise<string> {
   let line = "";
   const stop = () => stream.destroy(signal.reason as Error);
   signal.addEventListener("abort", stop, { once: true });
   try {
     for await (const bytes of stream.iterator({ destroyOnReturn: true })) {
       line += String(bytes);
-      if (/\n|\}/u.test(line)) break;
+      if (line.endsWith(end)) break;
     }
     return line;
   } finally {

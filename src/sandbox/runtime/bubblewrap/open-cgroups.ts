@@ -20,6 +20,9 @@ export interface CgroupSources {
 const DELEGATION =
   "No control group is ours to make, so memory, CPU and processes of a sandbox have no limit: start the daemon with `systemd-run --user --scope -p Delegate=yes p2prc serve`, or put `Delegate=yes` into its unit.";
 
+const OLD =
+  "This machine has control groups of version 1, which only root may make, so memory, CPU and processes of a sandbox have no limit: boot it with `systemd.unified_cgroup_hierarchy=1`, or run the daemon as root.";
+
 export async function cgroupSources(): Promise<CgroupSources> {
   const [mountinfo, own] = await Promise.all(
     ["/proc/self/mountinfo", "/proc/self/cgroup"].map((file) => readFile(file, "utf8").catch(() => "")), // no Linux
@@ -35,11 +38,14 @@ export async function openCgroups(sources: CgroupSources): Promise<Cgroups> {
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error; // a defect
   }
-  return new NoCgroups([DELEGATION]);
+  return new NoCgroups([v1.size > 0 ? OLD : DELEGATION]);
 }
 
 async function openV1(mounts: ReadonlyMap<string, string>): Promise<Cgroups> {
-  for (const mount of new Set(mounts.values())) await mkdir(join(mount, "p2prc"), { recursive: true });
+  for (const mount of new Set(mounts.values())) {
+    await mkdir(join(mount, "p2prc"), { recursive: true });
+    await access(join(mount, "p2prc"), constants.W_OK);
+  }
   const missing = controllers.filter((name) => !mounts.has(name));
   const problems = missing.map((name) => `This machine has no control group for "${name}".`);
   return new CgroupsV1(mounts, problems);

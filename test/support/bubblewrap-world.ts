@@ -1,0 +1,88 @@
+/** A home with real sandboxes in it, made by bubblewrap, and a way to run things in them. */
+
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { silentLog, systemClock } from "../../src/base/index.ts";
+import { openHelper, residentCommand } from "../../src/sandbox/helper/open-helper.ts";
+import { Inside } from "../../src/sandbox/inside/inside.ts";
+import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
+import type { BubblewrapRuntime } from "../../src/sandbox/runtime/bubblewrap/bubblewrap-runtime.ts";
+import { type BubblewrapDeps, openBubblewrap } from "../../src/sandbox/runtime/bubblewrap/open-bubblewrap.ts";
+import type { Runtime, SandboxSpec } from "../../src/sandbox/runtime/runtime.ts";
+import type { SandboxId } from "../../src/sandbox/runtime/sandbox-id.ts";
+import { sandboxSpec } from "../contract/runtime.ts";
+
+const signal = new AbortController().signal;
+
+/** Why it cannot be tried here, or false. */
+export function bubblewrapSkip(): string | false {
+  if (process.platform !== "linux") return "bubblewrap is for Linux";
+  const tried = spawnSync("bwrap", ["--unshare-user", "--ro-bind", "/", "/", "true"], { encoding: "utf8" });
+  if (tried.error !== undefined) return "bubblewrap is not installed";
+  return tried.status === 0 ? false : `bubblewrap does not work here: ${tried.stderr.trim()}`;
+}
+
+export interface Output {
+  readonly out: string;
+  readonly code: unknown;
+}
+
+export class BubblewrapWorld implements AsyncDisposable {
+  readonly home: string;
+  runtime: BubblewrapRuntime;
+  readonly #deps: BubblewrapDeps;
+
+  static async open(options: Partial<BubblewrapDeps> = {}): Promise<BubblewrapWorld> {
+    const home = options.home ?? (await mkdtemp(join(tmpdir(), "p2prc-walls-")));
+    const helper = await openHelper(home, {}, signal);
+    const { uid, gid, username: name } = userInfo();
+    const path = process.env["PATH"] ?? "";
+    const own = { clock: systemClock, log: silentLog, home, user: { uid, gid, name }, path };
+    const deps: BubblewrapDeps = { ...own, helper: helper.path, residentCommand, ...options };
+    return new BubblewrapWorld(deps, await openBubblewrap(deps, signal));
+  }
+
+  private constructor(deps: BubblewrapDeps, runtime: BubblewrapRuntime) {
+    this.home = deps.home;
+    this.#deps = deps;
+    this.runtime = runtime;
+  }
+
+  async reopen(): Promise<Runtime> {
+    await this.runtime[Symbol.asyncDispose]();
+    this.runtime = await openBubblewrap(this.#deps, signal);
+    return this.runtime;
+  }
+
+  /** Makes one. It is gone with the world. */
+  async make(choices: Partial<SandboxSpec> = {}): Promise<SandboxId> {
+    const spec = sandboxSpec(choices);
+    await this.runtime.create(spec, () => undefined, signal);
+    return spec.id;
+  }
+
+  /** Runs a line of shell inside; stdout and stderr are one. */
+  async sh(id: SandboxId, line: string): Promise<Output> {
+    await using inside = await Inside.open(await this.runtime.open(id, signal), { clock: systemClock }, signal);
+    const stream = await inside.exec({ argv: ["/bin/sh", "-c", line], env: {} }, signal);
+    stream.write(encodeFrame("stdinEnd"));
+    const reader = new FrameReader();
+    let out = "";
+    let code: unknown;
+    for await (const bytes of stream as AsyncIterable<Buffer>) {
+      for (const { kind, content } of reader.take(bytes)) {
+        if (kind === "stdout" || kind === "stderr") out += content.toString();
+        if (kind === "end") ({ code } = JSON.parse(content.toString()) as { code: unknown });
+      }
+    }
+    return { out, code };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { id } of await this.runtime.list(signal)) await this.runtime.remove(id, signal);
+    await this.runtime[Symbol.asyncDispose]();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
