@@ -11,7 +11,7 @@ export interface Argument {
   readonly name: string;
   readonly summary: string;
   /** What the shell completes it with. */
-  readonly completes?: "nodes" | "files";
+  readonly completes?: "nodes" | "boxes" | "files";
   readonly choices?: readonly string[];
 }
 

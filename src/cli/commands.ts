@@ -5,7 +5,7 @@
 
 import { type CommandRow, groups } from "./command.ts";
 
-const [others, own, access, program] = groups;
+const [others, boxes, own, access, program] = groups;
 
 export const commands: readonly CommandRow[] = [
   {
@@ -70,6 +70,49 @@ export const commands: readonly CommandRow[] = [
   },
 
   {
+    name: "touch",
+    group: boxes,
+    summary: "start a sandbox on a node",
+    load: async () => (await import("./commands/touch.ts")).touch,
+  },
+  {
+    name: "run",
+    group: boxes,
+    summary: "start a sandbox, run a command in it, remove it",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
+  {
+    name: "exec",
+    group: boxes,
+    summary: "run a command in a sandbox, or a shell",
+    load: async () => (await import("./commands/exec.ts")).exec,
+  },
+  {
+    name: "ps",
+    group: boxes,
+    summary: "list the sandboxes that one has, or that others have here",
+    load: async () => (await import("./commands/ps.ts")).ps,
+  },
+  {
+    name: "top",
+    group: boxes,
+    summary: "show what sandboxes use, as it changes",
+    load: async () => (await import("./commands/top.ts")).top,
+  },
+  {
+    name: "extend",
+    group: boxes,
+    summary: "let a sandbox live longer",
+    load: async () => (await import("./commands/extend.ts")).extend,
+  },
+  {
+    name: "rm",
+    group: boxes,
+    summary: "end sandboxes, with all that is in them",
+    load: async () => (await import("./commands/rm.ts")).rm,
+  },
+
+  {
     name: "serve",
     group: own,
     summary: "lend this machine to those who may use it, until Ctrl-C",
@@ -78,7 +121,7 @@ export const commands: readonly CommandRow[] = [
   {
     name: "lend",
     group: own,
-    summary: "turn lending on or off in the running daemon",
+    summary: "turn lending on or off, and say how much is lent",
     load: async () => (await import("./commands/lend.ts")).lend,
   },
   {
@@ -91,8 +134,44 @@ export const commands: readonly CommandRow[] = [
   {
     name: "logs",
     group: own,
-    summary: "show what the daemon wrote down",
+    summary: "show what a sandbox or the daemon wrote",
     load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  {
+    name: "usage",
+    group: own,
+    summary: "show who used how much of this machine",
+    load: async () => (await import("./commands/usage.ts")).usage,
+  },
+  {
+    name: "pause",
+    group: own,
+    summary: "freeze a guest's sandbox",
+    load: async () => (await import("./commands/pause.ts")).pause,
+  },
+  {
+    name: "resume",
+    group: own,
+    summary: "let a frozen sandbox go on",
+    load: async () => (await import("./commands/resume.ts")).resume,
+  },
+  {
+    name: "kick",
+    group: own,
+    summary: "end a guest's sandbox at once",
+    load: async () => (await import("./commands/kick.ts")).kick,
+  },
+  {
+    name: "panic",
+    group: own,
+    summary: "freeze everything that others run here, at once",
+    load: async () => (await import("./commands/panic.ts")).panic,
+  },
+  {
+    name: "doctor",
+    group: own,
+    summary: "tell whether this machine can lend safely, and what to mend",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
   },
 
   {
@@ -163,13 +242,6 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/help.ts")).help,
   },
 
-  {
-    name: "touch",
-    group: others,
-    summary: "start a sandbox on a node",
-    hidden: true,
-    load: async () => (await import("./commands/touch.ts")).touch,
-  },
   {
     name: "__complete",
     group: program,

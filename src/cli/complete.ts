@@ -18,6 +18,8 @@ export interface CompletionDeps {
   readonly commands: readonly CommandRow[];
   /** Names that are known now; quick, and none rather than an error. */
   readonly nodes: (home: string | undefined) => Promise<readonly string[]>;
+  /** Of sandboxes, in the same manner. */
+  readonly boxes: (home: string | undefined) => Promise<readonly string[]>;
   readonly globalOptions: readonly Option[];
 }
 
@@ -82,8 +84,8 @@ async function argumentWords(
   if (choices !== undefined) return choices.map((word) => ({ word, about: "" }));
   if (completes === "files") return "files";
   if (completes === undefined) return NONE;
-  const names = await deps.nodes(homeIn(before));
-  return names.filter(isSafeWord).map((word) => ({ word, about: "node" }));
+  const names = completes === "boxes" ? await deps.boxes(homeIn(before)) : await deps.nodes(homeIn(before));
+  return names.filter(isSafeWord).map((word) => ({ word, about: completes === "boxes" ? "sandbox" : "node" }));
 }
 
 function argumentAt({ arguments: all = [] }: Command, index: number): Argument | undefined {

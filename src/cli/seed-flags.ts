@@ -23,8 +23,9 @@ export function fromSeedFlags(argv: readonly string[]): readonly string[] {
     word.startsWith("--touch=") ? ["--touch", word.slice("--touch=".length)] : [word],
   );
   const verb = BY_RANK.find((one) => words.some((word) => SEED.get(word) === one)) ?? "serve";
-  const rest = words.filter((word) => !SEED.has(word)).map((word) => (word === "--GPU" ? "--gpu" : word));
-  return [verb, ...(verb === "ls" || verb === "update" ? ["--blocks"] : []), ...rest];
+  const rest = words.filter((word) => !SEED.has(word)).map((word) => (word === "--GPU" ? "--gpu=1" : word));
+  const shape = { serve: [], touch: ["--seed"], update: ["--blocks"], ls: ["--blocks"] }[verb];
+  return [verb, ...shape, ...rest];
 }
 
 /** Whether such a flag comes before any verb. */

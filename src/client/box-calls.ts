@@ -10,7 +10,8 @@ import type { Exchange, Transport } from "./transport.ts";
 export interface BoxCalls {
   /** Starts a sandbox on a node, or on the nearest one that fits. */
   touch(request: TouchRequest, signal: AbortSignal): AsyncIterable<Step<BoxProgress, Box>>;
-  boxes(signal: AbortSignal): Promise<BoxesReply>;
+  /** With `ask` their nodes are asked, for 2 s at most; without, it is what they said last. */
+  boxes(options: { readonly ask: boolean }, signal: AbortSignal): Promise<BoxesReply>;
   box(box: string, signal: AbortSignal): Promise<Box>;
   /** From now, not from its end. */
   extend(box: string, lifetimeMs: number, signal: AbortSignal): Promise<Box>;
@@ -32,7 +33,7 @@ export function boxCalls(transport: Transport): BoxCalls {
   const json = <T>(exchange: Exchange, signal: AbortSignal) => askJson<T>(transport, exchange, signal);
   return {
     touch: (body, signal) => askSteps(transport, { method: "POST", path: "/v1/boxes", body }, signal),
-    boxes: (signal) => json({ method: "GET", path: "/v1/boxes" }, signal),
+    boxes: ({ ask }, signal) => json({ method: "GET", path: `/v1/boxes?ask=${ask}` }, signal),
     box: (box, signal) => json({ method: "GET", path: boxPath(box) }, signal),
     extend: (box, lifetimeMs, signal) =>
       json({ method: "POST", path: `${boxPath(box)}/extend`, body: { lifetimeMs } }, signal),

@@ -1,23 +1,23 @@
 /** The calls of an owner about the sandboxes that others have on this machine. */
 
-import type { GuestSandbox, GuestsReply, LendLimits, Offer, Sandbox, UsageReply } from "../sandbox/index.ts";
+import type { DoctorReply, GuestsReply, LendLimits, Offer, PanicReply, Sandbox, UsageReply } from "../sandbox/index.ts";
 import { askJson } from "./exchange.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
-export type { GuestSandbox };
-
 export interface OwnerCalls {
   guests(signal: AbortSignal): Promise<GuestsReply>;
-  /** `sandbox` is, here and below, its id. */
+  /** `sandbox` is, here and below, its name, its id or the start of that. */
   pauseGuest(sandbox: string, signal: AbortSignal): Promise<Sandbox>;
   resumeGuest(sandbox: string, signal: AbortSignal): Promise<Sandbox>;
   kickGuest(sandbox: string, signal: AbortSignal): Promise<Sandbox>;
   /** Freezes every sandbox, closes the links of guests and stops lending; or lets all go on. */
-  panic(on: boolean, signal: AbortSignal): Promise<unknown>;
+  panic(on: boolean, signal: AbortSignal): Promise<PanicReply>;
   lendLimits(signal: AbortSignal): Promise<LendLimits>;
   /** Replaces all of them. */
   setLendLimits(limits: LendLimits, signal: AbortSignal): Promise<LendLimits>;
   usage(signal: AbortSignal): Promise<UsageReply>;
+  /** Whether this machine can lend safely. */
+  doctor(signal: AbortSignal): Promise<DoctorReply>;
   /** What this node could lend now. */
   offer(signal: AbortSignal): Promise<Offer>;
 }
@@ -34,6 +34,7 @@ export function ownerCalls(transport: Transport): OwnerCalls {
     lendLimits: (signal) => json({ method: "GET", path: "/v1/lend/limits" }, signal),
     setLendLimits: (body, signal) => json({ method: "PUT", path: "/v1/lend/limits", body }, signal),
     usage: (signal) => json({ method: "GET", path: "/v1/usage" }, signal),
+    doctor: (signal) => json({ method: "GET", path: "/v1/doctor" }, signal),
     offer: (signal) => json({ method: "GET", path: "/v1/offer" }, signal),
   };
 }

@@ -6,13 +6,9 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { connect as dial, type Socket } from "node:net";
-import { getBuiltinModule } from "node:process";
 import type { Duplex } from "node:stream";
+import { nodeHttp } from "../base/index.ts";
 import { Failure, localProof } from "../core/light.ts";
-
-// `import` reads every name that a module exports, and those of node:http that speak of WebSocket load all of undici
-// when they are read: 35 ms, a third of `p2prc ls`.
-const { Agent, request } = getBuiltinModule("node:http");
 
 export interface Exchange {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -48,7 +44,7 @@ export interface SocketTransportOptions {
 
 /** Connects when asked something, and keeps the connection for the next question. */
 export function socketTransport({ socketPath, token }: SocketTransportOptions): Transport {
-  const agent = new Agent({ keepAlive: true });
+  const agent = new nodeHttp.Agent({ keepAlive: true });
   return {
     async send({ method, path, body }, signal) {
       signal.throwIfAborted();
@@ -62,7 +58,7 @@ export function socketTransport({ socketPath, token }: SocketTransportOptions): 
         ...proof.headers,
       };
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-      const outgoing = request({ socketPath, agent, method, path, headers, signal }, resolve);
+      const outgoing = nodeHttp.request({ socketPath, agent, method, path, headers, signal }, resolve);
       outgoing.on("error", (error) => reject(whatWentWrong(error, signal)));
       outgoing.end(payload);
       const incoming = await promise;
@@ -73,7 +69,7 @@ export function socketTransport({ socketPath, token }: SocketTransportOptions): 
       signal.throwIfAborted();
       const proof = proofWith(token);
       const { promise, resolve, reject } = Promise.withResolvers<readonly [IncomingMessage, Socket, Buffer]>();
-      const outgoing = request({
+      const outgoing = nodeHttp.request({
         method: "CONNECT",
         path: encodeTarget(target),
         headers: { host: "localhost", ...proof.headers },

@@ -28,7 +28,7 @@ export function parseGrantWords(words: GrantWords, wallTime: number): Partial<Gr
   const found: { [K in keyof Grant]?: Grant[K] | undefined } = {
     kind: words.own === undefined ? undefined : words.own ? "own" : "guest",
     sandboxes: given(words.sandboxes, (text) => parseCount(text, "--sandboxes")),
-    cpus: given(words.cpus, parseCpus),
+    cpus: given(words.cpus, parseCores),
     memoryBytes: given(words.memory, parseSize),
     diskBytes: given(words.disk, parseSize),
     gpus: given(words.gpu, (text) => parseCount(text, "--gpu")),
@@ -63,7 +63,8 @@ export function parseUntil(text: string, wallTime: number): number {
   );
 }
 
-function parseCpus(text: string): number {
+/** Cores, with fractions. @throws {Failure} bad-argument */
+export function parseCores(text: string): number {
   const cpus = /^\d{1,5}(?:\.\d{1,3})?$/.test(text.trim()) ? Number(text) : Number.NaN;
   if (cpus > 0 && cpus <= 65_536) return cpus;
   throw new Failure("bad-argument", `not a number of cores: "${cleanText(text, 40)}"`, {

@@ -9,6 +9,6 @@ export { type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText } from "./text.ts";
 export { VERSION } from "./version.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
-export { type GrantWords, parseGrantWords } from "./grant-words.ts";
+export { type GrantWords, parseCores, parseCount, parseGrantWords } from "./grant-words.ts";
 export { formatSize, parseSize } from "./size.ts";
 export { nearest } from "./nearest.ts";

@@ -299,6 +299,9 @@ export const Box = Type.Object(
   closed,
 );
 export type Box = Static<typeof Box>;
+/** GET /v1/boxes. ask: their nodes, for 2 s at most; else what they said last. */
+export const BoxesQuery = Type.Object({ ask: Type.Boolean({ default: true }) }, closed);
+export type BoxesQuery = Static<typeof BoxesQuery>;
 export const BoxesReply = Type.Object({ boxes: Type.Array(Box) }, closed);
 export type BoxesReply = Static<typeof BoxesReply>;
 /** A name, an id, the start of one, or `name@node`. */
@@ -311,3 +314,30 @@ export const RemoveBoxReply = Type.Object(
   closed,
 );
 export type RemoveBoxReply = Static<typeof RemoveBoxReply>;
+
+/** GET /v1/doctor (local): whether this machine can lend safely. */
+export const DoctorReply = Type.Object(
+  {
+    /** Absent: no sandbox can be made here. */
+    runtime: Type.Optional(
+      Type.Object(
+        { kind: Type.Enum([...runtimeKinds]), version: Type.String(), problems: Type.Array(Type.String()) },
+        closed,
+      ),
+    ),
+    findings: Type.Array(
+      Type.Object(
+        {
+          about: Type.String(),
+          ok: Type.Boolean(),
+          words: Type.String(),
+          /** What to type. */
+          fix: Type.Optional(Type.String()),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type DoctorReply = Static<typeof DoctorReply>;

@@ -7,6 +7,7 @@ import { commands } from "../../src/cli/commands.ts";
 import { failures } from "../../src/core/light.ts";
 import { LendReply, Status, Why } from "../../src/daemon/contract.ts";
 import { PingResult, SpeedResult } from "../../src/measure/index.ts";
+import { Box, DoctorReply, LendLimits, PanicReply, RemoveBoxReply, UsageReply } from "../../src/sandbox/index.ts";
 import { NodesReply, RemoveReply, UpdateResult } from "../../src/table/index.ts";
 import { cliDocs } from "../support/cli-docs.ts";
 
@@ -30,7 +31,13 @@ describe("docs/cli.md", () => {
     why: Why,
     forget: RemoveReply,
     status: Status,
-    lend: LendReply,
+    lend: Type.Object({ ...LendReply.properties, limits: LendLimits }),
+    touch: Box,
+    extend: Box,
+    rm: RemoveBoxReply,
+    usage: UsageReply,
+    panic: PanicReply,
+    doctor: DoctorReply,
     invite: IssueReply,
     invites: InvitesReply,
     join: JoinReply,

@@ -15,7 +15,7 @@ export async function cliDocs(): Promise<string> {
     INTRODUCTION,
     "## Commands",
     ...groups.map((group) => overview(group, shown)),
-    "The flags of the first P2PRC work as it wrote them: `-s` is `serve`, `--us [--hops N]` is `update`, `--ls` lists all nodes in blocks, `--touch ADDRESS --ports N --GPU` will start a sandbox.",
+    "The flags of the first P2PRC work as it wrote them: `-s` is `serve`, `--us [--hops N]` is `update`, `--ls` lists all nodes in blocks, `--touch ADDRESS --ports N --GPU` starts a sandbox and prints its JSON.",
     "## Everywhere",
     table(
       ["option", "means"],

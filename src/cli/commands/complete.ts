@@ -5,6 +5,7 @@
  */
 
 import { within } from "../../base/index.ts";
+import type { Client } from "../../client/index.ts";
 import { Failure, homePath } from "../../core/light.ts";
 import { command } from "../command.ts";
 import { completeWords, printed } from "../complete.ts";
@@ -19,19 +20,29 @@ export const complete = command({
   json: {},
 
   async run({ args, commands }, io) {
-    const nodes = (home: string | undefined) => namesWithin(home, io);
-    const lines = printed(await completeWords(args, { commands, nodes, globalOptions }));
+    const nodes = (home: string | undefined) => namesWithin(home, nodeNames, io);
+    const boxes = (home: string | undefined) => namesWithin(home, boxNames, io);
+    const lines = printed(await completeWords(args, { commands, nodes, boxes, globalOptions }));
     if (lines.length > 0) io.out(lines.join("\n"));
   },
 });
 
-async function namesWithin(home: string | undefined, io: Io): Promise<readonly string[]> {
+type Names = (client: Client, signal: AbortSignal) => Promise<readonly string[]>;
+
+async function namesWithin(home: string | undefined, names: Names, io: Io): Promise<readonly string[]> {
   const environment = home === undefined ? io.machine.environment : { P2PRC_HOME: home };
   const late = () => new Failure("timed-out", "took too long");
   try {
     return await within(
       { clock: io.clock, timeoutMs: TIMEOUT_MS, late },
-      (signal) => names(homePath(environment, io.machine.userFolder), io, signal),
+      async (signal) => {
+        await using client = await io.open({
+          home: homePath(environment, io.machine.userFolder),
+          daemon: "never",
+          quiet: true,
+        });
+        return await names(client, signal);
+      },
       io.signal,
     );
   } catch (error) {
@@ -40,8 +51,12 @@ async function namesWithin(home: string | undefined, io: Io): Promise<readonly s
   }
 }
 
-async function names(home: string, io: Io, signal: AbortSignal): Promise<readonly string[]> {
-  await using client = await io.open({ home, daemon: "never", quiet: true });
+async function nodeNames(client: Client, signal: AbortSignal): Promise<readonly string[]> {
   const { nodes } = await client.nodes({ all: false }, signal);
   return nodes.map(({ name }) => name);
+}
+
+async function boxNames(client: Client, signal: AbortSignal): Promise<readonly string[]> {
+  const { boxes } = await client.boxes({ ask: false }, signal);
+  return boxes.map(({ sandbox }) => sandbox.name);
 }

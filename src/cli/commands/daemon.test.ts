@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { CliLab } from "../../../test/support/cli-lab.ts";
+import { CliLab, type Routes } from "../../../test/support/cli-lab.ts";
 import { someId } from "../../../test/support/node-row.ts";
 import { Failure } from "../../core/light.ts";
 
@@ -25,6 +25,7 @@ const status = {
 };
 const routes = {
   "GET /v1/status": { value: status },
+  "GET /v1/lend/limits": { value: {} },
   "POST /v1/lend": (body: unknown) => ({ value: { lends: (body as { on: boolean }).on } }),
 };
 
@@ -171,8 +172,42 @@ test("p2prc lend turns lending on and off, and tells", async () => {
   assert.equal((await lab.p2prc("lend", "maybe")).exit, 2);
   assert.deepEqual(
     lab.asked.map(({ route }) => route),
-    ["POST /v1/lend", "POST /v1/lend", "GET /v1/status"],
+    ["POST /v1/lend", "POST /v1/lend", "GET /v1/lend/limits", "GET /v1/status"],
   );
+});
+
+describe("the limits of p2prc lend", () => {
+  const before = { cpus: 4, images: ["debian:*"] };
+  const set: Routes = { "GET /v1/lend/limits": { value: before }, "PUT /v1/lend/limits": (value) => ({ value }) };
+
+  test("are changed one by one, and taken back", async () => {
+    const lab = new CliLab({ routes: { ...routes, ...set } });
+    const words = ["--max-memory", "16G", "--max-cpus", "default", "--accept", "memoryLimit,pidsLimit"];
+    assert.deepEqual((await lab.p2prc("lend", ...words)).out, [
+      "lending to my own nodes and those I invited",
+      "at most 16 GiB memory, images debian:*, without memoryLimit, pidsLimit",
+    ]);
+    assert.deepEqual(lab.asked.find(({ route }) => route.startsWith("PUT"))?.body, {
+      images: ["debian:*"],
+      memoryBytes: 16 * 1024 ** 3,
+      accept: ["memoryLimit", "pidsLimit"],
+    });
+  });
+
+  for (const words of [
+    ["--max-cpus", "-1"],
+    ["--max-memory", "much"],
+    ["--max-sandboxes", "1.5"],
+    ["--images", "a b"],
+    ["--images", "-x"],
+    ["--accept", "doors"],
+  ]) {
+    test(`refuse ${words.join(" ")}`, async () => {
+      const lab = new CliLab({ routes: { ...routes, ...set } });
+      assert.equal((await lab.p2prc("lend", ...words)).exit, 2);
+      assert.deepEqual(lab.asked, []);
+    });
+  }
 });
 
 test("p2prc stop ends the daemon, and is content when there is none", async () => {

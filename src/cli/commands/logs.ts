@@ -1,9 +1,10 @@
-/** p2prc logs: what has the daemon written down? */
+/** p2prc logs: what has a sandbox's command written, or the daemon? */
 
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { Failure } from "../../core/light.ts";
 import { command } from "../command.ts";
+import { roomIn } from "../exec-in-box.ts";
 import type { Io } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 
@@ -13,6 +14,9 @@ interface Flags {
 }
 
 export const logs = command<Flags>({
+  arguments: [
+    { name: "[box]", summary: "name or id of a sandbox; without one, the log of the daemon", completes: "boxes" },
+  ],
   options: [
     { flags: "-f, --follow", summary: "go on with what comes, until Ctrl-C" },
     {
@@ -22,15 +26,17 @@ export const logs = command<Flags>({
     },
   ],
   about:
-    "One object of JSON a line, as pino writes them. Nothing secret is in it. Where no daemon runs, the last lines of the one that ran are shown.",
+    "Of a sandbox: what the command that it was started with has written, byte for byte. Of the daemon: one object of JSON a line, as pino writes them. Nothing secret is in it. Where no daemon runs, the last lines of the one that ran are shown.",
   examples: [
-    { command: "p2prc logs -f", about: "watch it" },
+    { command: "p2prc logs -f box", about: "watch a sandbox" },
+    { command: "p2prc logs -f", about: "watch the daemon" },
     { command: "p2prc logs -n 1000 | jq -r 'select(.level >= 40) | .msg'", about: "warnings and errors only" },
   ],
   json: { "…": "the lines are JSON in any case: level, time, msg and the facts" },
 
-  async run({ flags, home }, io) {
+  async run({ args: [box], flags, home }, io) {
     const { lines = 50, follow = false } = flags;
+    if (box !== undefined) return await showBox({ box, lines, follow, home }, io);
     if (!follow && !(await io.isRunning(home))) {
       await showLastWords({ home, lines }, io);
       return 0;
@@ -44,6 +50,27 @@ export const logs = command<Flags>({
     return 0;
   },
 });
+
+interface BoxLogs {
+  readonly box: string;
+  readonly lines: number;
+  readonly follow: boolean;
+  readonly home: string;
+}
+
+async function showBox({ box, lines, follow, home }: BoxLogs, io: Io): Promise<number> {
+  await using client = await io.open({ home });
+  io.progress(`reaching ${box}`);
+  try {
+    for await (const bytes of client.boxLogs(box, { lines, follow }, io.signal)) {
+      io.clear();
+      if (!io.streams.stdout.write(bytes)) await roomIn(io.streams.stdout);
+    }
+  } catch (error) {
+    if (!io.signal.aborted || !follow) throw error; // Ctrl-C is how following ends
+  }
+  return 0;
+}
 
 /** As much as 10,000 lines take. */
 const MAX_TAIL_BYTES = 2_000_000;

@@ -106,6 +106,11 @@ export class Boxes {
     return findBox(text, this.#book.held, (row) => this.#owners.nameOf(row.node));
   }
 
+  /** As their nodes described them last. */
+  get known(): readonly Box[] {
+    return this.#book.held.map((row) => this.#shown(row, "known"));
+  }
+
   /** All of them; every node is asked at once, for 2 s at most. */
   async list(signal: AbortSignal): Promise<readonly Box[]> {
     const shown = this.#book.all.filter(({ sandbox }) => sandbox !== undefined);

@@ -6,6 +6,7 @@ import type { Log } from "../../base/index.ts";
 import { admits, PROGRESS_TYPE, progressLines } from "../../core/index.ts";
 import {
   Box,
+  BoxesQuery,
   BoxesReply,
   BoxParams,
   type BoxProgress,
@@ -29,7 +30,7 @@ const config = { admits: admits.owner };
 
 export function serveBoxes(deps: BoxRoutesDeps): FastifyPluginAsync {
   return async (app) => {
-    serveLogs(app, deps); // with the compiler that makes values of a query's words
+    serveQueries(app, deps); // with the compiler that makes values of a query's words
     await app.register(async (strict) => {
       strict.setValidatorCompiler(TypeBoxValidatorCompiler);
       serveTouch(strict, deps);
@@ -52,9 +53,6 @@ function serveTouch(app: FastifyInstance, { boxes, log }: BoxRoutesDeps): void {
 }
 
 function serveRest(app: FastifyInstance, { boxes }: BoxRoutesDeps): void {
-  app.get("/v1/boxes", { config, schema: { response: { 200: BoxesReply } } }, async (request) => ({
-    boxes: await boxes.list(request.signal),
-  }));
   const params = BoxParams;
   app.get<{ Params: BoxParams }>("/v1/boxes/:box", { config, schema: { params, response: { 200: Box } } }, (request) =>
     boxes.show(request.params.box, request.signal),
@@ -76,8 +74,13 @@ function serveRest(app: FastifyInstance, { boxes }: BoxRoutesDeps): void {
   );
 }
 
-/** Bytes as the command in the sandbox wrote them. */
-function serveLogs(app: FastifyInstance, { boxes }: BoxRoutesDeps): void {
+function serveQueries(app: FastifyInstance, { boxes }: BoxRoutesDeps): void {
+  app.get<{ Querystring: BoxesQuery }>(
+    "/v1/boxes",
+    { config, schema: { querystring: BoxesQuery, response: { 200: BoxesReply } } },
+    async (request) => ({ boxes: [...(request.query.ask ? await boxes.list(request.signal) : boxes.known)] }),
+  );
+  // Bytes as the command in the sandbox wrote them.
   app.get<{ Params: BoxParams; Querystring: LogsQuery }>(
     "/v1/boxes/:box/logs",
     { config, schema: { params: BoxParams, querystring: LogsQuery } },

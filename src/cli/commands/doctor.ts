@@ -1,0 +1,42 @@
+/** p2prc doctor: can this machine lend safely, and what must be mended? */
+
+import { command } from "../command.ts";
+import { printJson } from "../io.ts";
+
+/** As "the daemon or this machine" in the table of exit codes. */
+const UNWELL = 5;
+
+export const doctor = command({
+  about:
+    "Looks at what keeps sandboxes apart from this machine, and says what is missing with the command that mends it. Nothing is changed. Lending to others is refused while a wall does not hold, unless `p2prc lend --accept` says otherwise. The exit code is 5 where no sandbox can be made.",
+  examples: [
+    { command: "p2prc doctor", about: "in words" },
+    { command: "p2prc doctor --json | jq -r '.findings[].fix // empty'", about: "only the commands" },
+  ],
+  json: {
+    runtime: "what makes sandboxes here: kind, version, problems; absent where nothing can",
+    findings: "list of what was looked at",
+    "findings[].about": "in a word or two",
+    "findings[].ok": "whether it is as it should be",
+    "findings[].words": "what was found",
+    "findings[].fix": "what to type",
+  },
+
+  async run({ home, json }, io) {
+    await using client = await io.open({ home });
+    const { runtime, findings } = await client.doctor(io.signal);
+    const code = runtime === undefined ? UNWELL : 0;
+    if (json) {
+      printJson(io, { ...(runtime === undefined ? {} : { runtime }), findings });
+      return code;
+    }
+    if (runtime === undefined) io.out("sandboxes: none can be made here", "bad");
+    else io.out(`sandboxes: made by ${runtime.kind} ${runtime.version}`, "good");
+    for (const problem of runtime?.problems ?? []) io.out(`  but: ${problem}`, "warn");
+    for (const { about, ok, words, fix } of findings) {
+      io.out(`${about}: ${words}`, ok ? "good" : "warn");
+      if (fix !== undefined) io.out(`  to mend it: ${fix}`);
+    }
+    return code;
+  },
+});

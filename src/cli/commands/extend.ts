@@ -1,0 +1,26 @@
+/** p2prc extend: let a sandbox live longer. */
+
+import { parseDuration } from "../../core/light.ts";
+import { boxFields, formatEnd, formatLeft } from "../boxes.ts";
+import { command } from "../command.ts";
+import { printJson } from "../io.ts";
+
+export const extend = command({
+  arguments: [
+    { name: "<box>", summary: "name or id of the sandbox", completes: "boxes" },
+    { name: "<duration>", summary: "how long from now, as in 4h" },
+  ],
+  about: "From now, not from its end; at most what the grant there allows.",
+  examples: [{ command: "p2prc extend box 4h", about: "until four hours from now" }],
+  json: boxFields(""),
+
+  async run({ args: [name = "", duration = ""], home, json }, io) {
+    const lifetimeMs = parseDuration(duration);
+    await using client = await io.open({ home });
+    io.progress(`reaching ${name}`);
+    const box = await client.extend(name, lifetimeMs, io.signal);
+    if (json) return printJson(io, box);
+    const [{ expires }, now] = [box.sandbox, io.clock.wallTime()];
+    io.out(`${box.sandbox.name} ends ${formatEnd(expires, now)} (${formatLeft(expires, now)})`);
+  },
+});
