@@ -144,10 +144,9 @@ async function dialSoon(path: string): Promise<Socket> {
   for (let tries = 0; tries < 500; tries++) {
     if (existsSync(path)) {
       const socket = connect(path);
-      const up = await Promise.race([
-        once(socket, "connect").then(() => true),
-        once(socket, "error").then(() => false),
-      ]);
+      const up = await new Promise<boolean>((resolve) => {
+        socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+      });
       if (up) return socket;
     }
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -60,6 +60,7 @@ export class Inside implements AsyncDisposable {
   readonly #duplex: Duplex;
   readonly #clock: Clock;
   readonly #opened: (stream: Duplex) => void;
+  readonly #streams = new Set<ClientHttp2Stream>();
 
   /**
    * Resolves once the resident has answered.
@@ -89,6 +90,10 @@ export class Inside implements AsyncDisposable {
     session.once("close", () => {
       duplex.destroy();
       resolve();
+    });
+    // Before the session learns of it, which would end its streams without a word.
+    duplex.prependOnceListener("close", () => {
+      for (const stream of this.#streams) stream.destroy(lost());
     });
     widen(session);
     this.#opened = keepReading(session, duplex, clock);
@@ -123,6 +128,18 @@ export class Inside implements AsyncDisposable {
     return this.connect("port", `127.0.0.1/${port}`, signal);
   }
 
+  /**
+   * Files, as `resident/files.ts` says: a tar stream, or with a query part of one file, or facts about it.
+   * @param query as in `offset=0&size=10`; absent: a tar stream
+   */
+  files(
+    way: "put" | "get",
+    { path, query }: { readonly path: string; readonly query?: string },
+    signal: AbortSignal,
+  ): Promise<Duplex> {
+    return this.connect(way, `${encodeURIComponent(path)}${query === undefined ? "" : `?${query}`}`, signal);
+  }
+
   /** One SSH connection. @throws {Failure} not-supported */
   ssh(signal: AbortSignal): Promise<Duplex> {
     return this.connect("ssh", "", signal);
@@ -131,6 +148,12 @@ export class Inside implements AsyncDisposable {
   /** Before the first `ssh`, and again after a change. @throws {Failure} not-supported */
   async setUpSsh(setup: SshSetup, signal: AbortSignal): Promise<SshReady> {
     return this.#ask({ ":method": "PUT", ":path": "/ssh" }, { schema: SshReply, body: setup }, signal);
+  }
+
+  /** Starts what runs beside the resident for as long as the sandbox lives. Once only. @throws {Failure} conflict */
+  async startCommand(argv: readonly string[], signal: AbortSignal): Promise<void> {
+    const request = { ":method": "PUT", ":path": "/command" };
+    await this.#ask(request, { schema: Type.Object({}), body: { argv } }, signal);
   }
 
   /** What the sandbox looks like from inside. @param dials `host:port` to try to reach from there; hosts literal */
@@ -162,6 +185,8 @@ export class Inside implements AsyncDisposable {
     const stream = this.#session.request(headers, { endStream });
     stream.on("error", () => {}); // whoever reads or writes hears of it
     this.#opened(stream);
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
     return stream;
   }
 

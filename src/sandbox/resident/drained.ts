@@ -1,10 +1,15 @@
-/** Waits until a stream takes more, or never will again. Unlike `once(…, "drain")` it knows of both. */
+/** After a `write` that said no: waits until the stream takes more, or never will again. `once(…, "drain")` knows of the first only. */
 
-import type { Writable } from "node:stream";
+/** Node's own streams, and those of tar-stream, which are of another make. */
+interface Drainable {
+  readonly destroyed: boolean;
+  on(event: "drain" | "close", listener: () => void): unknown;
+  off(event: "drain" | "close", listener: () => void): unknown;
+}
 
-export function drained(to: Writable): Promise<void> {
+export function drained(to: Drainable): Promise<void> {
   return new Promise((resolve) => {
-    if (to.destroyed || !to.writableNeedDrain) {
+    if (to.destroyed) {
       resolve();
       return;
     }

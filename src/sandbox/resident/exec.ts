@@ -33,7 +33,7 @@ export async function serveExec(stream: Duplex, deps: ExecDeps): Promise<void> {
   const broken = new Promise<void>((resolve) => stream.once("close", resolve));
   stream.on("error", () => {}); // "close" follows
   const exec = new Exec(stream, deps);
-  const reading = exec.readFrames().catch(() => void stream.destroy());
+  const reading = exec.readFrames().catch((error: unknown) => void stream.destroy(error as Error));
   await Promise.race([exec.ended, broken]);
   await exec.leave();
   await broken;

@@ -18,8 +18,8 @@ const SESSION_WINDOW_BYTES = 64 * 1024 * 1024;
 const settings: Settings = {
   initialWindowSize: STREAM_WINDOW_BYTES,
   maxConcurrentStreams: MAX_STREAMS,
-  /** A path of 4 KiB, percent-encoded. */
-  maxHeaderListSize: 16 * 1024,
+  /** A path of 4 KiB, percent-encoded twice. */
+  maxHeaderListSize: 32 * 1024,
   maxFrameSize: 64 * 1024,
   enablePush: false,
 };

@@ -8,7 +8,7 @@
  *   exec:                 frames both ways (`frames.ts`); the first one from outside is `start`
  *   port:<host>/<port>    bytes; dialled inside, `host` is 127.0.0.1 or ::1
  *   ssh:                  bytes; one `sshd -i`
- *   put:<path>?…  get:<path>?…   files (`files.ts`)
+ *   put:<path>[?…]  get:<path>[?…]   files; the path encoded once more by itself (`files.ts`)
  *
  * A refusal is a status of 400 or more with the JSON of every P2PRC error as the header `p2prc-error`.
  * A `GET /probe` answers what the sandbox looks like from inside (`Probe`); a `PUT /ssh` makes `ssh:` ready (`SshSetup`).

@@ -8,6 +8,7 @@ import { startBeside } from "./beside.ts";
 import type { Sleeper } from "./clock.ts";
 import { dial } from "./dial.ts";
 import { serveExec } from "./exec.ts";
+import { serveGet, servePut } from "./files.ts";
 import { keepReading, MAX_STREAMS, sessionOptions, widen } from "./http2-session.ts";
 import { probe } from "./probe.ts";
 import { Refusal, refuse, refusalFrom } from "./refusal.ts";
@@ -106,6 +107,14 @@ export class Resident {
       if (!stream.destroyed) stream.respond({ ":status": 200 });
       await splice(stream, sshd.duplex);
       sshd.end();
+    },
+    put: async ({ stream, rest }) => {
+      stream.respond({ ":status": 200 });
+      await servePut(stream, rest);
+    },
+    get: async ({ stream, rest, signal }) => {
+      stream.respond({ ":status": 200 });
+      await serveGet(stream, rest, signal);
     },
     "GET /probe": async ({ stream, query, signal }) => {
       answerJson(stream, await probe(query.getAll("dial"), this.#deps.sleeper, signal));
