@@ -109,7 +109,32 @@ describe("the state of a home", () => {
     await writeFile(join(disk.path, "filler"), new Uint8Array(disk.bytes)).catch(() => undefined);
     assert.throws(() => openDatabase(join(disk.path, "state.sqlite")), { code: "disk-full" });
   });
+
+  test("says so on a disk with hardly any room left too, however much that is", async (t) => {
+    await using disk = await TinyDisk.mount(t);
+    if (disk === undefined) return;
+    const path = join(disk.path, "state.sqlite");
+    const grow = (database: DatabaseSync) => {
+      migrate(database, "lab", steps);
+      const insert = database.prepare("INSERT INTO lab_rows (text) VALUES (?)");
+      inTransaction(database, () => void insert.run("x".repeat(200_000)));
+    };
+    for (let freeKiB = 4; freeKiB <= 64; freeKiB += 4) {
+      await writeFile(join(disk.path, "filler"), new Uint8Array(disk.bytes - freeKiB * 1024));
+      assert.throws(() => openAnd(path, grow), { code: "disk-full" }, `${freeKiB} KiB`);
+      await Promise.all((await readdir(disk.path)).map((name) => rm(join(disk.path, name))));
+    }
+  });
 });
+
+function openAnd(path: string, use: (database: DatabaseSync) => void): void {
+  const database = openDatabase(path);
+  try {
+    use(database);
+  } finally {
+    database.close();
+  }
+}
 
 describe("migrate", () => {
   test("runs each step once, and later ones on top of what is there", async () => {

@@ -13,6 +13,7 @@ import { diskFailure, errorCode } from "./disk-full.ts";
 
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
+const VERSIONS = "CREATE TABLE IF NOT EXISTS store_versions (room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT";
 /** Another process of this home may be writing (`p2prc` with `--home` in use): waits are short, writes are too. */
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -48,7 +49,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
  * @throws {Failure} version-differs when a newer program wrote them; disk-full
  */
 export function migrate(database: DatabaseSync, room: string, steps: readonly string[]): void {
-  database.exec("CREATE TABLE IF NOT EXISTS store_versions (room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT");
+  tellingFull(() => database.exec(VERSIONS));
   const row = database.prepare("SELECT version FROM store_versions WHERE room = ?").get(room);
   const version = Number(row?.["version"] ?? 0);
   if (version > steps.length) {
@@ -84,6 +85,14 @@ export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
     return result;
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK"); // a full disk may have rolled back already
+    throw diskFailure(error) ?? error;
+  }
+}
+
+function tellingFull(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
     throw diskFailure(error) ?? error;
   }
 }
