@@ -4,9 +4,10 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Clock, Log, Random, Scope } from "../base/index.ts";
 import type { Config } from "../config/index.ts";
 import { AllowedNetworks } from "../core/index.ts";
-import { type Identity, identityFromSeed } from "../network/index.ts";
-import { type Home, lockHome, openDatabase, openName, openSeed } from "../store/index.ts";
+import type { Identity } from "../network/index.ts";
+import { type Home, lockHome, openDatabase, openName } from "../store/index.ts";
 import type { LogFile } from "./log-file.ts";
+import { openIdentity } from "./open-identity.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import type { TunnelKind } from "./tunnels.ts";
 
@@ -49,7 +50,7 @@ export async function openGround(world: World, scope: Scope): Promise<Ground> {
   };
   const database = openDatabase(home.state, { onBroken, clock });
   scope.defer(() => database.close());
-  const identity = await identityFromSeed(await openSeed(home, random));
+  const identity = await openIdentity(home, random);
   const allowed = AllowedNetworks.parse(config.allowNetworks ?? []);
   return {
     ...world,

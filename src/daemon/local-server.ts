@@ -9,8 +9,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { chmod } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { nodeHttp } from "../base/index.ts";
 import { Failure, localProof } from "../core/index.ts";
 import type { RawRequest, Requests, Tunnel } from "../network/index.ts";
 import type { Home } from "../store/index.ts";
@@ -55,7 +56,7 @@ export class LocalServer implements AsyncDisposable {
   }
 
   private constructor({ requests, tunnels }: LocalAnswers, token: string | undefined) {
-    this.#server = createServer(
+    this.#server = nodeHttp.createServer(
       { keepAliveTimeout: 30_000, requestTimeout: 0, headersTimeout: 10_000 },
       (request, response) => {
         const headers = proofs(request, token);

@@ -6,7 +6,7 @@
  * handler, anonymous ones do not stay long.
  */
 
-import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   createServer,
   type Http2Server,
@@ -16,7 +16,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Duplex } from "node:stream";
-import { type Clock, Scope } from "../base/index.ts";
+import { type Clock, nodeHttp, Scope } from "../base/index.ts";
 import { type Caller, type Failure, failures, type NodeId } from "../core/index.ts";
 import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
@@ -77,7 +77,7 @@ export class Answering implements AsyncDisposable {
     this.#h2 = createServer(sessionOptions);
     this.#h2.on("session", (session) => this.#onSession(session));
     this.#h2.on("sessionError", () => {}); // the session closes, and that is what counts
-    this.#h1 = createHttp1({ maxHeaderSize: 8 * 1024, keepAliveTimeout: 5_000 });
+    this.#h1 = nodeHttp.createServer({ maxHeaderSize: 8 * 1024, keepAliveTimeout: 5_000 });
     this.#scope.defer(() => {
       for (const { duplex } of this.#inbound.values()) duplex.destroy();
     });

@@ -18,6 +18,8 @@ export interface Home {
   readonly uid: number | undefined;
   /** The 32-byte seed of the node's key. */
   readonly key: string;
+  /** The key's certificate: public, and made again when it is missing. */
+  readonly certificate: string;
   /** The state of every room, in SQLite. */
   readonly state: string;
   readonly ipTable: string;
@@ -59,6 +61,7 @@ function layout(path: string, socket: string, { platform, uid }: HomeDeps): Home
     socket,
     run: join(path, "run"),
     key: join(path, "key"),
+    certificate: join(path, "certificate.pem"),
     state: join(path, "state.sqlite"),
     ipTable: join(path, "ip_table.json"),
     config: join(path, "config.json"),
