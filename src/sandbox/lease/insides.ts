@@ -1,0 +1,75 @@
+/**
+ * The ways into sandboxes: one kept open for each, since opening one may cost an engine's exec, and asked for everything.
+ *
+ * One that ends is opened anew by whoever needs it next.
+ */
+
+import { type Clock, Scope } from "../../base/index.ts";
+import { Inside } from "../inside/inside.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { SandboxId } from "../runtime/sandbox-id.ts";
+import type { Lease } from "./lease.ts";
+import { unlessAborted } from "./turns.ts";
+
+/** What SSH needs inside, or why it cannot be had. */
+export type SshFacts = Pick<Lease, "hostKey" | "sshProblem">;
+
+export interface InsidesDeps {
+  readonly runtime: Pick<Runtime, "open">;
+  /** Makes a fresh sandbox ready for its guest's key. */
+  readonly prepareSsh: (inside: Inside, lease: Lease, signal: AbortSignal) => Promise<SshFacts>;
+  readonly clock: Clock;
+}
+
+export class Insides implements AsyncDisposable {
+  readonly #deps: InsidesDeps;
+  readonly #scope = new Scope();
+  readonly #insides = new Map<SandboxId, Promise<Inside>>();
+
+  constructor(deps: InsidesDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws {Failure} not-found, runtime-failed, link-lost, timed-out */
+  async open(id: SandboxId, signal: AbortSignal): Promise<Inside> {
+    const opening = this.#insides.get(id) ?? this.#begin(id);
+    return await unlessAborted(opening, signal);
+  }
+
+  /** The first thing that is done in a sandbox: whoever gets in finds it ready. */
+  async prepare(lease: Lease, signal: AbortSignal): Promise<SshFacts> {
+    return await this.#deps.prepareSsh(await this.open(lease.id, signal), lease, signal);
+  }
+
+  /** Ends everything that goes on inside from here. */
+  close(id: SandboxId): void {
+    const inside = this.#insides.get(id);
+    this.#insides.delete(id);
+    inside?.then(
+      (open) => open[Symbol.asyncDispose](),
+      () => undefined, // it never opened: whoever asked heard of it
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const id of [...this.#insides.keys()]) this.close(id);
+    await this.#scope.close();
+  }
+
+  #begin(id: SandboxId): Promise<Inside> {
+    const { runtime, clock } = this.#deps;
+    const forget = () => {
+      if (this.#insides.get(id) === opening) this.#insides.delete(id);
+    };
+    const open = async () => {
+      const { signal } = this.#scope;
+      const inside = await Inside.open(await runtime.open(id, signal), { clock }, signal);
+      void inside.ended.then(forget);
+      return inside;
+    };
+    const opening = open();
+    opening.catch(forget);
+    this.#insides.set(id, opening);
+    return opening;
+  }
+}

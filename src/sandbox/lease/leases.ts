@@ -1,0 +1,87 @@
+/** The owner's side of sandboxes in one piece: what keeps leases, wired together. */
+
+import type { DatabaseSync } from "node:sqlite";
+import type { FastifyPluginAsync } from "fastify";
+import { type Clock, type Log, Scope } from "../../base/index.ts";
+import { type Caller, defaultGrant, Failure, type Grant, type NodeId } from "../../core/index.ts";
+import { serveSandboxes } from "../serve.ts";
+import { serveOwner } from "../serve-owner.ts";
+import type { GpuDevice, Runtime } from "../runtime/runtime.ts";
+import { TimedRuntime } from "../runtime/timed-runtime.ts";
+import type { Guest, Machine } from "./house.ts";
+import { Insides, type InsidesDeps } from "./insides.ts";
+import { Keeper } from "./keeper.ts";
+import { LeaseBook } from "./lease-book.ts";
+import { LeaseStore } from "./lease-store.ts";
+import { Reconciler } from "./reconciler.ts";
+import { Sampler } from "./sampler.ts";
+import { Sandboxes } from "./sandboxes.ts";
+import { Streams } from "./streams.ts";
+import { WallWatch } from "./wall-watch.ts";
+
+export interface LeasesDeps {
+  /** This node's own id: its person's sandboxes here go by it. */
+  readonly id: NodeId;
+  readonly runtime: Runtime;
+  readonly database: DatabaseSync;
+  readonly grantOf: (id: NodeId) => Grant | undefined;
+  readonly nameOf: (id: NodeId) => string;
+  readonly lends: () => boolean;
+  readonly machine: () => Machine;
+  readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
+  readonly prepareSsh: InsidesDeps["prepareSsh"];
+  /** Ends every link on which a guest asks. */
+  readonly hangUp: () => void;
+  readonly stopLending: (signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Leases implements AsyncDisposable {
+  readonly sandboxes: Sandboxes;
+  readonly streams: Streams;
+  readonly reconciler: Reconciler;
+  readonly plugins: readonly FastifyPluginAsync[];
+  readonly #keeper: Keeper;
+  readonly #scope = new Scope();
+
+  constructor(deps: LeasesDeps) {
+    const { id, clock, log, gpus, nameOf, hangUp, stopLending } = deps;
+    const runtime = new TimedRuntime(deps.runtime, clock);
+    const store = new LeaseStore(deps.database);
+    const book = new LeaseBook({ store, clock, log });
+    const insides = this.#scope.own(new Insides({ runtime, prepareSsh: deps.prepareSsh, clock }));
+    const ownGrant: Grant = { ...defaultGrant, kind: "own" };
+    const grantOf = (guest: NodeId) => (guest === id ? ownGrant : deps.grantOf(guest));
+    const guestOf = (caller: Caller): Guest => {
+      const guest = caller.kind === "node" ? caller.id : id;
+      const grant = caller.kind === "anonymous" ? undefined : grantOf(guest);
+      if (grant !== undefined) return { id: guest, grant };
+      throw new Failure("not-allowed", "this node does not lend to you", { hint: "ask its owner for an invite" });
+    };
+    const streams = new Streams({ book, insides, guestOf });
+    const takeLinkBytes = streams.takeBytes.bind(streams);
+    const sampler = new Sampler({ book, runtime, takeLinkBytes, clock, log });
+    const sandboxes = this.#scope.own(new Sandboxes({ ...deps, runtime, store, book, insides, sampler, grantOf }));
+    this.sandboxes = sandboxes;
+    this.streams = streams;
+    this.reconciler = new Reconciler({ id, sandboxes, insides, runtime, log });
+    const wallWatch = new WallWatch({ sandboxes, runtime, log });
+    const { reconciler } = this;
+    this.#keeper = new Keeper({ sandboxes, reconciler, wallWatch, sampler, grantOf, clock, log });
+    const wallTime = () => clock.wallTime();
+    this.plugins = [
+      serveSandboxes({ sandboxes, streams, runtime, gpus, guestOf, log }),
+      serveOwner({ sandboxes, store, sampler, streams, runtime, nameOf, hangUp, stopLending, wallTime }),
+    ];
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#keeper.run(signal);
+  }
+
+  /** Sandboxes stay. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scope.close();
+  }
+}

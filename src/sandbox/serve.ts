@@ -1,0 +1,153 @@
+/** Answers guests about their own sandboxes, and nobody about another's: that one is not there. */
+
+import { TypeBoxValidatorCompiler } from "@fastify/type-provider-typebox";
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
+import type { Log } from "../base/index.ts";
+import { admits, type Caller, PROGRESS_TYPE, progressLines } from "../core/index.ts";
+import {
+  type CreateProgress,
+  CreateRequest,
+  ExtendRequest,
+  LogsQuery,
+  Offer,
+  Sandbox,
+  SandboxesReply,
+  SandboxParams,
+  Stats,
+} from "./contract.ts";
+import type { Guest } from "./lease/house.ts";
+import { freeFor } from "./lease/house.ts";
+import { type Lease, shown } from "./lease/lease.ts";
+import type { Sandboxes } from "./lease/sandboxes.ts";
+import { type Streams, unknownSandbox } from "./lease/streams.ts";
+import { type GpuDevice, profiles, type Runtime } from "./runtime/runtime.ts";
+import type { SandboxId } from "./runtime/sandbox-id.ts";
+
+export interface SandboxRoutesDeps {
+  readonly sandboxes: Sandboxes;
+  readonly streams: Streams;
+  readonly runtime: Runtime;
+  readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
+  /** @throws {Failure} not-allowed */
+  readonly guestOf: (caller: Caller) => Guest;
+  readonly log: Log;
+}
+
+const config = { admits: admits.guests };
+const params = SandboxParams;
+/** A command of many words; a guest may send 256 of these at once. */
+const CREATE_BODY = 128 * 1024;
+const SMALL_BODY = 256;
+
+export function serveSandboxes(deps: SandboxRoutesDeps): FastifyPluginAsync {
+  return async (app) => {
+    serveLogs(app, deps);
+    await app.register(async (strict) => {
+      // The default one turns `null` into 0 and drops what it does not know; limits must be what was said.
+      strict.setValidatorCompiler(TypeBoxValidatorCompiler);
+      serveMaking(strict, deps);
+      serveLooking(strict, deps);
+    });
+  };
+}
+
+function serveMaking(app: FastifyInstance, { sandboxes, runtime, guestOf, log }: SandboxRoutesDeps): void {
+  const { book } = sandboxes;
+  const show = (lease: Lease) => shown(lease, runtime.facts.kind, book.leftMs(lease));
+  const onDefect = (error: unknown) => log.error("making a sandbox failed", { error });
+
+  app.post<{ Body: CreateRequest }>(
+    "/v1/sandboxes",
+    { config, bodyLimit: CREATE_BODY, schema: { body: CreateRequest } },
+    (request, reply) => {
+      const guest = guestOf(request.caller);
+      const lines = progressLines<CreateProgress, Sandbox>(
+        async (note, signal) => show(await sandboxes.create(guest, { request: request.body, note }, signal)),
+        { onDefect },
+      );
+      return reply.type(PROGRESS_TYPE).send(lines);
+    },
+  );
+
+  app.delete<{ Params: SandboxParams }>(
+    "/v1/sandboxes/:id",
+    { config, schema: { params, response: { 200: Sandbox } } },
+    async (request) => {
+      const lease = mine(sandboxes, guestOf(request.caller), request.params.id);
+      await sandboxes.remove(lease.id, "its guest removed it", request.signal);
+      return show({ ...lease, state: "removing" });
+    },
+  );
+
+  app.post<{ Params: SandboxParams; Body: ExtendRequest }>(
+    "/v1/sandboxes/:id/extend",
+    { config, bodyLimit: SMALL_BODY, schema: { params, body: ExtendRequest, response: { 200: Sandbox } } },
+    (request) => {
+      const guest = guestOf(request.caller);
+      return show(sandboxes.extend(mine(sandboxes, guest, request.params.id), guest, request.body.lifetimeMs));
+    },
+  );
+}
+
+function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
+  const { sandboxes, streams, runtime, gpus, guestOf } = deps;
+  const { book } = sandboxes;
+  const show = (lease: Lease) => shown(lease, runtime.facts.kind, book.leftMs(lease));
+
+  app.get("/v1/sandboxes", { config, schema: { response: { 200: SandboxesReply } } }, (request) => ({
+    sandboxes: book.of(guestOf(request.caller).id).map(show),
+  }));
+
+  app.get<{ Params: SandboxParams }>(
+    "/v1/sandboxes/:id",
+    { config, schema: { params, response: { 200: Sandbox } } },
+    (request) => show(mine(sandboxes, guestOf(request.caller), request.params.id)),
+  );
+
+  app.get<{ Params: SandboxParams }>(
+    "/v1/sandboxes/:id/stats",
+    { config, schema: { params, response: { 200: Stats } } },
+    async (request): Promise<Stats> => {
+      const { id, used } = mine(sandboxes, guestOf(request.caller), request.params.id);
+      const stats = await runtime.stats(id, request.signal);
+      return { id, ...stats, linkBytes: used.linkBytes + streams.bytes(id) };
+    },
+  );
+
+  app.get("/v1/offer", { config, schema: { response: { 200: Offer } } }, async (request): Promise<Offer> => {
+    const guest = guestOf(request.caller);
+    const { facts } = runtime;
+    const all = await gpus(request.signal);
+    const held = new Set(book.all.flatMap((lease) => lease.gpus.map(({ uuid }) => uuid)));
+    return {
+      runtime: facts.kind,
+      profiles: [...(facts.profiles ?? profiles)],
+      images: facts.images,
+      allowedImages: guest.grant.kind === "own" ? ["*"] : [...(sandboxes.limits.images ?? ["*"])],
+      free: freeFor(guest, sandboxes.house()),
+      gpus: all
+        .filter(({ uuid }) => !held.has(uuid))
+        .map(({ index, model, memoryBytes }) => ({ index, model, memoryBytes })),
+      problems: [...facts.problems],
+    };
+  });
+}
+
+function serveLogs(app: FastifyInstance, { sandboxes, runtime, guestOf }: SandboxRoutesDeps): void {
+  app.get<{ Params: SandboxParams; Querystring: LogsQuery }>(
+    "/v1/sandboxes/:id/logs",
+    { config, schema: { params, querystring: LogsQuery } },
+    async (request, reply) => {
+      const { id } = mine(sandboxes, guestOf(request.caller), request.params.id);
+      const log = await runtime.logs(id, request.query, request.signal);
+      return reply.type("application/octet-stream").send(log);
+    },
+  );
+}
+
+/** @throws {Failure} not-found */
+function mine({ book }: Sandboxes, guest: Guest, id: SandboxId): Lease {
+  const lease = book.get(id);
+  if (lease === undefined || lease.guest !== guest.id) throw unknownSandbox(id);
+  return lease;
+}
