@@ -14,6 +14,8 @@ const TICK_MS = 5_000;
 const BUSY_DEADLINE_MS = 10_000;
 const IDLE_INTERVAL_MS = 45_000;
 const IDLE_DEADLINE_MS = 15_000;
+/** Ticks come a little early or late: one that falls just short of a deadline must not cost a whole tick more. */
+const SLACK_MS = 500;
 
 export interface Watched {
   /** Sends a ping, calls back when it is answered. */
@@ -39,7 +41,7 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
       askedAt = undefined;
     }
     const busy = link.isBusy();
-    if (askedAt !== undefined && now - askedAt >= (busy ? BUSY_DEADLINE_MS : IDLE_DEADLINE_MS)) {
+    if (askedAt !== undefined && now - askedAt >= (busy ? BUSY_DEADLINE_MS : IDLE_DEADLINE_MS) - SLACK_MS) {
       link.dead(
         new Failure("link-lost", `the other node has not answered for ${Math.round((now - lastAlive) / 1000)} s`),
       );
