@@ -1,5 +1,6 @@
 /** The daemon in the foreground: this process is the daemon, until Ctrl-C or `p2prc stop`. */
 
+import { keepHeapSmall } from "../base/index.ts";
 import type { OpenOptions } from "./io.ts";
 
 export interface Here {
@@ -15,6 +16,7 @@ export async function runDaemonHere(
   onReady: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
+  keepHeapSmall();
   const { runDaemon } = await import("../daemon/index.ts");
   await runDaemon({ ...here, home, flags, onReady: async () => void (await onReady()) }, signal);
 }

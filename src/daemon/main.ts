@@ -4,8 +4,11 @@
  * What keeps it from starting is one line of JSON on stderr, for the CLI to read.
  */
 
-import { Failure, failureReply, failures } from "../core/index.ts";
-import { runDaemon } from "./run-daemon.ts";
+import { keepHeapSmall } from "../base/index.ts";
+
+keepHeapSmall();
+const { Failure, failureReply, failures } = await import("../core/index.ts");
+const { runDaemon } = await import("./run-daemon.ts");
 
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());

@@ -4,7 +4,6 @@
 
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
 import { Scope, systemClock, systemRandom } from "../base/index.ts";
 import { readConfig } from "../config/index.ts";
 import { Failure } from "../core/index.ts";
@@ -32,8 +31,6 @@ export interface RunOptions {
  * @throws {Failure} what opening it throws
  */
 export async function runDaemon(options: RunOptions, signal: AbortSignal): Promise<void> {
-  // What is young here dies young: octets are not on this heap. Saves the 20 MB by which V8 would let it grow.
-  setFlagsFromString("--semi-space-growth-factor=1");
   const { environment, platform, uid, pid } = options;
   const flags = parseFlags(options.flags);
   const home = await openHome(options.home, {
