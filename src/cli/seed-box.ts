@@ -8,8 +8,7 @@ import type { Box } from "../sandbox/index.ts";
 import { sshCommand } from "./boxes.ts";
 
 export function seedShape(box: Box): object {
-  const { sandbox, ports } = box;
-  const ssh = ports.find(({ internal }) => internal === 22);
+  const { sandbox, ports, sshPort = 0 } = box;
   return {
     SSHUsername: sandbox.user,
     SSHPassword: "",
@@ -23,20 +22,18 @@ export function seedShape(box: Box): object {
           PortName: "SSH",
           InternalPort: 22,
           Type: "tcp",
-          ExternalPort: ssh?.local ?? 0,
+          ExternalPort: sshPort,
           IsUsed: true,
           Description: "SSH Port",
         },
-        ...ports
-          .filter((port) => port !== ssh)
-          .map(({ internal, local }) => ({
-            PortName: "AutoGen Port",
-            InternalPort: internal,
-            Type: "tcp",
-            ExternalPort: local,
-            IsUsed: false,
-            Description: "Auto generated TCP port",
-          })),
+        ...ports.map(({ internal, local }) => ({
+          PortName: "AutoGen Port",
+          InternalPort: internal,
+          Type: "tcp",
+          ExternalPort: local,
+          IsUsed: false,
+          Description: "Auto generated TCP port",
+        })),
       ],
     },
     GPU: String(sandbox.gpus.length > 0),

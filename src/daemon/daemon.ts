@@ -13,6 +13,7 @@ import { serveTable } from "../table/index.ts";
 import { buildApp, handlerOf } from "./app.ts";
 import type { NodeDescription } from "./contract.ts";
 import { openGround, type World } from "./ground.ts";
+import { type GuestSide, openGuestSide } from "./guest-side.ts";
 import { LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
 import { buildParts, type Parts } from "./parts.ts";
@@ -37,9 +38,11 @@ export class Daemon implements AsyncDisposable {
     const scope = new Scope();
     try {
       const parts = buildParts(await openGround(world, scope), scope);
-      const surface = await answer(parts, scope, signal);
+      const guest = openGuestSide(parts, scope);
+      const surface = await answer({ parts, guest }, scope, signal);
       connect(parts, scope);
       run(parts, scope);
+      scope.spawn((ending) => guest.run(ending));
       if (world.config.lends === true) await parts.lending.turn(true, signal);
       parts.log.info("the daemon is up", { id: parts.identity.id, name: parts.name, pid: world.pid });
       return new Daemon(scope, parts, surface);
@@ -66,8 +69,13 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
+interface Sides {
+  readonly parts: Parts;
+  readonly guest: GuestSide;
+}
+
 /** From here on requests are answered, on every carrier and on the local socket. */
-async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<Surface> {
+async function answer({ parts, guest }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
   const { answering, grants, log, home, random } = parts;
   const sockets: { local?: LocalServer } = {};
   const callerOf = (request: RawRequest): Caller =>
@@ -77,11 +85,11 @@ async function answer(parts: Parts, scope: Scope, signal: AbortSignal): Promise<
     log,
     metrics,
     guard: { callerOf: ({ raw }) => callerOf(raw), roleOf: (caller) => grants.roleOf(caller) },
-    plugins: pluginsOf(parts, metrics),
+    plugins: [...pluginsOf(parts, metrics), ...guest.plugins],
   });
   scope.defer(() => app.close());
   const handler = handlerOf(app);
-  const tunnels = parts.tunnels ?? [];
+  const tunnels = [...guest.tunnels, ...(parts.tunnels ?? [])];
   const opener = tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log });
   answering.attach(handler, opener);
   const token = home.platform === "win32" ? await openToken(home, random) : undefined;
@@ -160,8 +168,8 @@ function connect({ table, twins, own, specs, grants, network }: Parts, scope: Sc
 }
 
 /** The work that goes on until the daemon ends. */
-function run({ addresses, table, specs, rounds, grants }: Parts, scope: Scope): void {
-  for (const part of [addresses, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
+function run({ addresses, own, table, specs, rounds, grants }: Parts, scope: Scope): void {
+  for (const part of [addresses, own, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
 }
 
 function gauges(parts: Parts) {

@@ -295,6 +295,8 @@ export const Box = Type.Object(
     /** `lost`: the node does not answer; what is shown is what was last known. */
     reach: Type.Enum(["known", "lost"]),
     ports: Type.Array(BoxPort),
+    /** Where `ssh` finds it on 127.0.0.1. */
+    sshPort: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
   },
   closed,
 );

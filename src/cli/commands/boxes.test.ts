@@ -23,7 +23,7 @@ const sandbox = {
   ...{ gpus: [], ports: 1, made: NOW, expires: NOW + 8 * 3_600_000, user: "root", hostKey: "ssh-ed25519 AAAA" },
 } as unknown as Sandbox;
 const ports = [{ internal: 40_001, host: "127.0.0.1", local: 40_001 }];
-const box = { node: { id: "n", name: "attic" }, sandbox, reach: "known", ports } as unknown as Box;
+const box = { node: { id: "n", name: "attic" }, sandbox, reach: "known", ports, sshPort: 40_755 } as unknown as Box;
 const touched: Answer = {
   steps: [{ progress: { node: "attic", create: { step: "pulling", image: "debian:bookworm" } } }, { result: box }],
 };
@@ -94,7 +94,14 @@ describe("p2prc touch", () => {
       ImagePath: "debian:bookworm",
       Ports: {
         Port: [
-          { PortName: "SSH", InternalPort: 22, Type: "tcp", ExternalPort: 0, IsUsed: true, Description: "SSH Port" },
+          {
+            PortName: "SSH",
+            InternalPort: 22,
+            Type: "tcp",
+            ExternalPort: 40_755,
+            IsUsed: true,
+            Description: "SSH Port",
+          },
           {
             ...{ PortName: "AutoGen Port", InternalPort: 40_001, Type: "tcp", ExternalPort: 40_001, IsUsed: false },
             Description: "Auto generated TCP port",

@@ -301,7 +301,7 @@ class Lab {
       },
       nearest: () => owners.map(dialable),
       sshKey: async () => KEY,
-      doors: { open: async () => [], of: () => [] },
+      doors: { open: async () => [], of: () => [], sshPort: () => undefined },
       clock: this.clock,
       random: this.#random,
       log: silentLog,

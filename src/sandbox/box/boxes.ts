@@ -33,6 +33,8 @@ export interface BoxDoors {
   /** One local port for each of its ports; those that are open already are kept. */
   open(row: BoxRow, signal: AbortSignal): Promise<readonly BoxPort[]>;
   of(id: SandboxId): readonly BoxPort[];
+  /** Where `ssh` finds it on 127.0.0.1. */
+  sshPort(id: SandboxId): number | undefined;
 }
 
 export interface BoxesDeps extends OwnersDeps, Pick<TouchDeps, "resolve" | "nearest" | "sshKey"> {
@@ -274,11 +276,13 @@ export class Boxes {
   #shown(row: BoxRow, reach: Box["reach"]): Box {
     if (row.sandbox === undefined) throw new Error("a box is shown before it was made");
     const state = row.state === "leaving" ? "removing" : row.sandbox.state;
+    const sshPort = this.#deps.doors.sshPort(row.id);
     return {
       node: this.#nodeOf(row),
       sandbox: { ...row.sandbox, state },
       reach,
       ports: [...this.#deps.doors.of(row.id)],
+      ...(sshPort === undefined ? {} : { sshPort }),
     };
   }
 

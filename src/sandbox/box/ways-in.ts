@@ -70,6 +70,11 @@ export class WaysIn {
     });
   }
 
+  /** Where `ssh` finds it on 127.0.0.1. */
+  sshPort(id: SandboxId): number | undefined {
+    return this.#deps.doors.of(id).find(({ internal }) => internal === SSH)?.local;
+  }
+
   async #openAll(row: BoxRow, signal: AbortSignal): Promise<void> {
     const { doors } = this.#deps;
     const { id, request, sandbox } = row;
@@ -90,7 +95,7 @@ export class WaysIn {
 
   #sshBoxes(): readonly SshBox[] {
     return [...this.#rows.values()].flatMap(({ id, name, node, sandbox }) => {
-      const port = this.#deps.doors.of(id).find(({ internal }) => internal === SSH)?.local;
+      const port = this.sshPort(id);
       if (sandbox?.hostKey === undefined || port === undefined) return [];
       const { user, hostKey } = sandbox;
       return [{ id, name, nodeName: this.#deps.nameOf(node), user, hostKey, port }];

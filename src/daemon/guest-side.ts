@@ -1,0 +1,130 @@
+/**
+ * What this node's person holds on others: the book of it, the ways into it, and what answers the person about it. The
+ * owner's side, for whom this node makes sandboxes, is apart.
+ */
+
+import { dirname } from "node:path";
+import { execPath } from "node:process";
+import { fileURLToPath } from "node:url";
+import type { FastifyPluginAsync } from "fastify";
+import type { Scope } from "../base/index.ts";
+import { byRank, Failure } from "../core/index.ts";
+import {
+  Boxes,
+  boxTunnels,
+  Doors,
+  openClientKey,
+  serveBoxes,
+  serveBoxPorts,
+  SSH,
+  SshFiles,
+  WaysIn,
+} from "../sandbox/index.ts";
+import { openSeed } from "../store/index.ts";
+import type { Parts } from "./parts.ts";
+import type { TunnelKind } from "./tunnels.ts";
+
+export interface GuestSide {
+  readonly boxes: Boxes;
+  readonly ways: WaysIn;
+  readonly plugins: readonly FastifyPluginAsync[];
+  readonly tunnels: readonly TunnelKind[];
+  /** Opens the ways into what is held, and goes on with what could not be told yet, until `signal` aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
+  const { database, network, table, clock, random } = parts;
+  const log = parts.log.with({ room: "sandbox" });
+  const key = clientKeyOf(parts);
+  const doors = scope.own(
+    new Doors({
+      database,
+      connect: (box, internal, signal) =>
+        boxes.connect(box, internal === SSH ? { kind: "ssh" } : { kind: "port", port: internal }, signal),
+      log,
+    }),
+  );
+  const ways = new WaysIn({ doors, files: sshFilesOf(parts, key), nameOf: (node) => table.nameOf(node) });
+  const boxes: Boxes = new Boxes({
+    database,
+    reach: network,
+    dialable: (id) => table.dialable(id),
+    nameOf: (id) => table.nameOf(id),
+    resolve: (text) => table.resolve(text),
+    nearest: () => nearestOf(parts),
+    sshKey: async () => (await key()).publicLine,
+    doors: ways,
+    clock,
+    random,
+    log,
+  });
+  const ended = boxes.changes.on(({ kind, row }) => {
+    if (kind !== "ended") return;
+    ways.close(row.id).catch((error: unknown) => log.error("closing the ways into a sandbox failed", { error }));
+  });
+  scope.defer(() => ended[Symbol.dispose]());
+  return {
+    boxes,
+    ways,
+    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways })],
+    tunnels: boxTunnels(boxes),
+    run: async (signal) => {
+      try {
+        await ways.restore(boxes.rows, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        log.warn("not every way into a sandbox could be opened", { why: error.message });
+      }
+      await boxes.run(signal);
+    },
+  };
+}
+
+/** Joined nodes, the best first. */
+function nearestOf({ table }: Parts) {
+  return table
+    .rows("joined")
+    .toSorted(byRank)
+    .flatMap(({ id, name }) => {
+      const target = table.dialable(id);
+      return target === undefined ? [] : [{ ...target, name }];
+    });
+}
+
+/** Made when it is first asked for: most nodes never enter a sandbox. */
+function clientKeyOf({ home, random }: Parts) {
+  let opened: ReturnType<typeof openClientKey> | undefined;
+  const open = async () => await openClientKey({ home: home.path, seed: await openSeed(home, random) });
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined; // a full disk may have room later
+      throw error;
+    });
+    return opened;
+  };
+}
+
+function sshFilesOf({ home }: Parts, key: ReturnType<typeof clientKeyOf>): Pick<SshFiles, "write"> {
+  let files: SshFiles | undefined;
+  return {
+    write: async (boxes) => {
+      const { path: clientKey } = await key();
+      files ??= new SshFiles({
+        home: home.path,
+        runtime: dirname(home.socket),
+        socket: home.socket,
+        clientKey,
+        program: [execPath, commandLine()],
+        platform: home.platform,
+      });
+      await files.write(boxes);
+    },
+  };
+}
+
+/** `bin.ts` in the source folder, `bin.js` in the package: `ssh` runs it where no daemon runs. */
+function commandLine(): string {
+  const here = import.meta.url;
+  return fileURLToPath(new URL(`../cli/bin.${here.endsWith(".ts") ? "ts" : "js"}`, here));
+}
