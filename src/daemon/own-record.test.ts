@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { SignedNode } from "../../test/support/signed-node.ts";
+import { TinyDisk } from "../../test/support/tiny-disk.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
+import { type Log, Scope, silentLog } from "../base/index.ts";
 import { isCleanText, MAX_SEQ, verifyRecord } from "../core/index.ts";
+import { openDatabase } from "../store/index.ts";
 import { type OwnFacts, OwnRecord } from "./own-record.ts";
 
 const node = new SignedNode(9);
@@ -78,6 +82,42 @@ describe("OwnRecord", () => {
   });
 });
 
+describe("OwnRecord on a full disk", () => {
+  test("cannot begin, and says why", async (t) => {
+    await using disk = await TinyDisk.mount(t);
+    if (disk === undefined) return;
+    using database = openDatabase(join(disk.path, "state.sqlite"));
+    make({ database, clock: new VirtualClock() }); // an earlier life
+    await disk.fill();
+    assert.throws(() => make({ database, clock: new VirtualClock() }), { code: "disk-full" });
+  });
+
+  test("stands as it was while it changes, says so once, and is signed anew once there is room", async (t) => {
+    await using disk = await TinyDisk.mount(t);
+    if (disk === undefined) return;
+    using database = openDatabase(join(disk.path, "state.sqlite"));
+    const clock = new VirtualClock();
+    await using scope = new Scope();
+    const said: string[] = [];
+    const note = (message: string) => void said.push(message);
+    const own = make({ database, clock, log: { ...silentLog, warn: note, info: note } });
+    scope.spawn((signal) => own.run(signal));
+    const before = own.latest;
+    await disk.fill();
+    own.update({ port: 9000 });
+    own.outdo(before.record.seq + 70);
+    own.update({ port: 9001 });
+    assert.deepEqual([own.latest, own.stale, said], [before, true, ["the own record could not be signed anew"]]);
+    await clock.advance(60_000);
+    assert.deepEqual([own.latest, said.length], [before, 1]);
+    await disk.clear();
+    await clock.advance(10_000);
+    const { port, seq } = verifyRecord(own.latest.signed);
+    assert.deepEqual([port, seq, own.stale], [9001, before.record.seq + 71, false]);
+    assert.equal(said.at(-1), "the own record is signed again");
+  });
+});
+
 function lab(facts: Partial<OwnFacts> = {}) {
   const database = new DatabaseSync(":memory:");
   const clock = new VirtualClock();
@@ -88,9 +128,10 @@ interface Making {
   readonly database: DatabaseSync;
   readonly clock: VirtualClock;
   readonly facts?: Partial<OwnFacts>;
+  readonly log?: Log;
 }
 
-function make({ database, clock, facts = {} }: Making): OwnRecord {
+function make({ database, clock, facts = {}, log = silentLog }: Making): OwnRecord {
   const { v: _v, seq: _seq, boot, ...rest } = node.record({ port: 0 });
-  return new OwnRecord({ key: node.key, boot, database, clock }, { ...rest, ...facts });
+  return new OwnRecord({ key: node.key, boot, database, clock, log }, { ...rest, ...facts });
 }

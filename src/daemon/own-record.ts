@@ -3,13 +3,22 @@
  *
  * `seq` is kept before it is used, and starts at the seconds since 1970, so that a home that was
  * restored from a backup soon passes what others hold; where they hold more all the same, it jumps above.
+ * While a full disk keeps no number, the last record stands, and signing is tried again.
  */
 
 import type { KeyObject } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { type Clock, Topic } from "../base/index.ts";
-import { cleanText, MAX_BODY_BYTES, MAX_SEQ, type NodeRecord, type SignedRecord, signRecord } from "../core/index.ts";
-import { migrate } from "../store/index.ts";
+import { type Clock, type Log, Topic } from "../base/index.ts";
+import {
+  cleanText,
+  Failure,
+  MAX_BODY_BYTES,
+  MAX_SEQ,
+  type NodeRecord,
+  type SignedRecord,
+  signRecord,
+} from "../core/index.ts";
+import { inTransaction, migrate } from "../store/index.ts";
 
 /** What changes; the rest is made here. */
 export type OwnFacts = Omit<NodeRecord, "v" | "seq" | "boot">;
@@ -19,6 +28,7 @@ export interface OwnRecordDeps {
   readonly boot: string;
   readonly database: DatabaseSync;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 export interface Signed {
@@ -27,13 +37,18 @@ export interface Signed {
 }
 
 const STEPS = ["create table daemon_self (only integer primary key check (only = 1), seq integer not null) strict"];
+/** How soon room on the disk is noticed. */
+const RETRY_MS = 10_000;
 
 export class OwnRecord {
   readonly changes = new Topic<Signed>();
   readonly #deps: OwnRecordDeps;
   #latest: Signed;
   #facts: OwnFacts;
+  /** The `seq` to be above, where a record could not be signed for want of room on the disk. */
+  #owed: number | undefined;
 
+  /** @throws {Failure} version-differs, disk-full */
   constructor(deps: OwnRecordDeps, facts: OwnFacts) {
     this.#deps = deps;
     this.#facts = facts;
@@ -50,20 +65,52 @@ export class OwnRecord {
     const facts = { ...this.#facts, ...change };
     if (JSON.stringify(facts) === JSON.stringify(this.#facts)) return;
     this.#facts = facts;
-    this.#publish(this.#nextSeq(0));
+    this.#publish(0);
   }
 
   /** Somebody holds a record of this key with `seq`: the next one is above it. */
   outdo(seq: number): void {
     if (seq < this.#latest.record.seq) return;
-    this.#publish(this.#nextSeq(seq));
+    this.#publish(seq);
   }
 
-  #publish(seq: number): void {
+  /** Whether others still hear what was true before, because the disk is full. */
+  get stale(): boolean {
+    return this.#owed !== undefined;
+  }
+
+  /** Signs what a full disk kept back, once there is room, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(RETRY_MS, signal);
+      if (this.#owed !== undefined) this.#publish(this.#owed);
+    }
+  }
+
+  #publish(above: number): void {
+    const seq = this.#seqAbove(Math.max(above, this.#owed ?? 0));
+    if (seq === undefined) return;
     this.#latest = this.#sign(seq);
     this.changes.publish(this.#latest);
   }
 
+  /** Undefined where it could not be kept. */
+  #seqAbove(above: number): number | undefined {
+    const { log } = this.#deps;
+    try {
+      const seq = this.#nextSeq(above);
+      if (this.stale) log.info("the own record is signed again");
+      this.#owed = undefined;
+      return seq;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== "disk-full") throw error;
+      if (!this.stale) log.warn("the own record could not be signed anew", { reason: error.message });
+      this.#owed = above;
+      return undefined;
+    }
+  }
+
+  /** @throws {Failure} disk-full */
   #nextSeq(above: number): number {
     const { database, clock } = this.#deps;
     const row = database.prepare("select seq from daemon_self").get();
@@ -71,9 +118,10 @@ export class OwnRecord {
     const seconds = Math.floor(clock.wallTime() / 1000);
     // A clock that is far in the future must not use up the numbers that there are.
     const seq = Math.min(MAX_SEQ, Math.max(kept + 1, above + 1, Math.min(seconds, MAX_SEQ / 2)));
-    database
-      .prepare("insert into daemon_self (only, seq) values (1, ?) on conflict (only) do update set seq = excluded.seq")
-      .run(seq);
+    const keep = database.prepare(
+      "insert into daemon_self (only, seq) values (1, ?) on conflict (only) do update set seq = excluded.seq",
+    );
+    inTransaction(database, () => keep.run(seq));
     return seq;
   }
 

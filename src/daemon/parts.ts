@@ -70,7 +70,7 @@ function describeSelf({ clock, log, home, identity, boot, database, name, config
     sysfs: home.platform === "linux" ? "/sys/class/drm" : undefined,
   });
   const own = new OwnRecord(
-    { key: identity.key, boot, database, clock },
+    { key: identity.key, boot, database, clock, log },
     {
       id: identity.id,
       name,

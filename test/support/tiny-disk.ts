@@ -1,7 +1,7 @@
 /** A disk of 256 KiB that is soon full. Mounting one takes root; without it the test is skipped, loudly. */
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rmdir } from "node:fs/promises";
+import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -28,6 +28,20 @@ export class TinyDisk implements AsyncDisposable {
 
   private constructor(path: string) {
     this.path = path;
+  }
+
+  /** Takes what room is left. */
+  async fill(): Promise<void> {
+    await writeFile(this.#filler, new Uint8Array(this.bytes)).catch(() => undefined); // it ends where the disk does
+  }
+
+  /** Gives it back. */
+  async clear(): Promise<void> {
+    await rm(this.#filler);
+  }
+
+  get #filler(): string {
+    return join(this.path, "filler");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
