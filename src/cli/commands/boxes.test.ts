@@ -55,6 +55,12 @@ describe("p2prc touch", () => {
     );
   });
 
+  test("takes what runs in it from the start behind --", async () => {
+    const lab = new CliLab({ routes: { "POST /v1/boxes": touched } });
+    await lab.p2prc("touch", "attic", "--", "python3", "-m", "http.server");
+    assert.deepEqual(lab.asked[0]?.body, { node: "attic", command: ["python3", "-m", "http.server"] });
+  });
+
   test("says with --near which nodes were passed over and why", async () => {
     const steps = [{ progress: { node: "barn", passedOver: "has no GPU to lend" } }, { result: box }];
     const { err } = await new CliLab({ routes: { "POST /v1/boxes": { steps } } }).p2prc("touch", "--near");

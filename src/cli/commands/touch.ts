@@ -20,7 +20,11 @@ interface Flags extends WishFlags {
 }
 
 export const touch = command<Flags>({
-  arguments: [{ name: "[node]", summary: "name, id or address of the node", completes: "nodes" }],
+  arguments: [
+    { name: "[node]", summary: "name, id or address of the node", completes: "nodes" },
+    { name: "[command...]", summary: "behind `--`: what runs in it from the start; `p2prc logs` shows its output" },
+  ],
+  takesCommand: true,
   options: [...wishOptions, { flags: "--seed", summary: "in the format of `p2prc --touch`", hidden: true }],
   about:
     "It lives until its time is over or it is removed, whether or not this machine is there. With --near the joined nodes are asked, the nearest first, and the first that has what is wanted gets it.",
@@ -30,13 +34,19 @@ export const touch = command<Flags>({
       command: "p2prc touch attic --image debian:bookworm --cpus 2 --memory 4G --ttl 8h --ports 2 --name box",
       about: "more of it",
     },
+    { command: "p2prc touch attic -- python3 -m http.server", about: "with something that runs in it" },
     { command: "p2prc touch --near --gpu 12G", about: "the nearest node with such a GPU" },
     { command: "p2prc --touch 192.0.2.7 --ports 2 --GPU", about: "as the first P2PRC took it, and its JSON" },
   ],
   json: boxFields(""),
 
-  async run({ args: [node], flags, home, json }, io) {
-    const request = { ...wishOf(flags), ...(node === undefined ? {} : { node }) };
+  async run({ args: [node, ...words], rest = [], flags, home, json }, io) {
+    const command = [...words, ...rest];
+    const request = {
+      ...wishOf(flags),
+      ...(node === undefined ? {} : { node }),
+      ...(command.length === 0 ? {} : { command }),
+    };
     await using client = await io.open({ home });
     const begun = io.clock.now();
     const box = await startBox(client, request, io);
