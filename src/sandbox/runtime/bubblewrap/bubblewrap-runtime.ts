@@ -20,10 +20,12 @@ import type {
   SandboxStats,
 } from "../runtime.ts";
 import type { SandboxId } from "../sandbox-id.ts";
+import { Canaries } from "./canaries.ts";
 import { readLog } from "./command-log.ts";
 import { endSandbox } from "./end.ts";
 import { freeze, isFrozen } from "./freeze.ts";
 import { type MakeDeps, Maker } from "./make.ts";
+import { canaryHosts, inhabited, showFilter } from "./network.ts";
 import { isAlive } from "./process-id.ts";
 import { SandboxFolder, type SandboxRecord, sandboxFolders } from "./sandbox-folder.ts";
 import { statsOf } from "./stats.ts";
@@ -105,6 +107,7 @@ export class BubblewrapRuntime implements Runtime {
     const before = await folder.read();
     if (before?.ready === true) return;
     if (before !== undefined) await endSandbox(folder, this.#deps, signal);
+    if (spec.network === "internet" && !this.facts.walls.networkFilter) throw noFilter();
     try {
       const { record, ended } = await this.#maker.make(folder, spec, signal);
       const broken = await Promise.race([this.#verify(folder, record, signal), ended]);
@@ -119,7 +122,24 @@ export class BubblewrapRuntime implements Runtime {
 
   async #verify(folder: SandboxFolder, record: SandboxRecord, signal: AbortSignal): Promise<readonly string[]> {
     await using inside = await this.#enter(folder, signal);
-    return lookAtProbe(record, await inside.probe([], signal));
+    if (record.spec.network === "none") return lookAtProbe(record, await inside.probe([], signal));
+    await using canaries = await Canaries.open(canaryHosts());
+    const [probe, rules] = await Promise.all([inside.probe(canaries.addresses, signal), this.#rules(record, signal)]);
+    const touched = canaries.touched.map((address) => `something inside reached ${address}, which is closed to it`);
+    return [...lookAtProbe(record, probe), ...rules, ...touched];
+  }
+
+  /** Whether the filter is as it was when it was new. */
+  async #rules(record: SandboxRecord, signal: AbortSignal): Promise<readonly string[]> {
+    const where = inhabited(record);
+    if (where === undefined || record.filter === undefined) return ["it has a network, and no filter was ever noted"];
+    try {
+      const now = await showFilter(where, this.#deps, signal);
+      return now === record.filter ? [] : ["its network filter was changed"];
+    } catch (error) {
+      if (error instanceof Failure) return [`its network filter cannot be seen: ${error.message}`];
+      throw error;
+    }
   }
 
   async #startCommand(folder: SandboxFolder, argv: readonly string[], signal: AbortSignal): Promise<void> {
@@ -173,6 +193,12 @@ export class BubblewrapRuntime implements Runtime {
     if (record === undefined) throw new Failure("not-found", `no sandbox "${id}"`);
     return record;
   }
+}
+
+function noFilter(): Failure {
+  return new Failure("not-supported", "this machine cannot filter the network of a sandbox, so there is none", {
+    hint: "ask for `--network none`; on the owner's machine `p2prc doctor` says what to install",
+  });
 }
 
 async function isRunning(record: SandboxRecord | undefined): Promise<boolean> {

@@ -11,6 +11,8 @@ import { type HostSystem, type ViewOptions, viewArguments } from "./arguments.ts
 import type { Cgroups } from "./cgroup.ts";
 import { launch, type Launched } from "./launch.ts";
 import { fillLayer } from "./layer.ts";
+import { loadFilter } from "./network.ts";
+import { nameserverOf, startUplink, type Uplink } from "./uplink.ts";
 import { bindForOthers, seenFrom } from "./mounts.ts";
 import { identifyProcess, type ProcessId } from "./process-id.ts";
 import { type SandboxFolder, type SandboxRecord, sandboxFolders } from "./sandbox-folder.ts";
@@ -42,6 +44,11 @@ export interface Made {
   readonly ended: Promise<never>;
 }
 
+interface Network {
+  readonly found: { readonly filter: string; readonly uplink: ProcessId };
+  readonly uplink: Uplink;
+}
+
 /** Docker's number, in the middle of the kernel's scale: a guest is ended before what the owner runs. */
 const OOM_SCORE = 500;
 
@@ -62,13 +69,17 @@ export class Maker {
       await folder.make();
       let record: SandboxRecord = { spec, users, cgroup: cgroups.plan(spec.id), ready: false };
       await folder.write(record);
-      await fillLayer(folder, { spec, users, nameserver: undefined });
+      const nameserver = spec.network === "internet" ? nameserverOf(this.#deps.tools) : undefined;
+      await fillLayer(folder, { spec, users, nameserver });
       const launched = await this.#launch(folder, record, signal);
       try {
         record = { ...record, monitor: await known(launched.pid) };
-        await Promise.all([folder.write(record), this.#fence(folder, record, signal)]);
-        record = { ...record, first: await known(await launched.go(signal)) };
         await folder.write(record);
+        const [network] = await Promise.all([this.#network(record, signal), this.#fence(folder, record, signal)]);
+        record = { ...record, ...network?.found };
+        await folder.write(record);
+        record = { ...record, first: await known(await launched.go(signal)) };
+        await Promise.all([folder.write(record), network?.uplink.ready(signal)]);
       } finally {
         launched.release();
       }
@@ -105,6 +116,14 @@ export class Maker {
       devices: [],
       libraries: [],
     };
+  }
+
+  /** The filter is there before anything of it runs; the way out need not be. */
+  async #network({ spec, users, monitor }: SandboxRecord, signal: AbortSignal): Promise<Network | undefined> {
+    if (spec.network === "none" || monitor === undefined) return undefined;
+    const filter = await loadFilter({ pid: monitor.pid, users }, this.#deps, signal);
+    const uplink = await startUplink(monitor.pid, users, this.#deps);
+    return { found: { filter, uplink: uplink.id }, uplink };
   }
 
   /** Everything that holds it in, while it waits. */

@@ -1,6 +1,6 @@
 /** Finds out whether sandboxes can be made by bubblewrap here, which walls hold, and what a person can do for the others. */
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { arch } from "node:os";
 import { join } from "node:path";
 import type { Clock, Log } from "../../../base/index.ts";
@@ -9,8 +9,12 @@ import type { RuntimeFacts } from "../runtime.ts";
 import { BubblewrapRuntime } from "./bubblewrap-runtime.ts";
 import { lookAtHost } from "./host-system.ts";
 import { cgroupSources, openCgroups } from "./open-cgroups.ts";
+import { filterRules } from "./filter.ts";
+import { currentClosed } from "./network.ts";
+import { runTool } from "./run-tool.ts";
+import { nameserverOf } from "./uplink.ts";
 import { writeSeccomp } from "./seccomp-file.ts";
-import { askBubblewrap, findTools } from "./tools.ts";
+import { askBubblewrap, findTools, type Tools } from "./tools.ts";
 import { grantedSubIds } from "./uid-ranges.ts";
 
 export interface BubblewrapDeps {
@@ -33,12 +37,13 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
   if (tools === undefined) throw missing();
   const root = join(home, "sandboxes");
   await mkdir(root, { recursive: true, mode: 0o711 });
-  const [bubblewrap, cgroups, host, seccomp, subIds] = await Promise.all([
+  const [bubblewrap, cgroups, host, seccomp, subIds, filter] = await Promise.all([
     askBubblewrap(tools, signal),
     cgroupSources().then(openCgroups),
     lookAtHost(),
     writeSeccomp(join(home, "run"), arch()),
     user.uid === 0 ? undefined : grantedSubIds(user),
+    whyNoFilter(tools, signal),
   ]);
   if (seccomp === undefined) {
     throw new Failure("not-supported", `no list of system calls is known for "${arch()}"`);
@@ -53,12 +58,12 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
       memoryLimit: cgroups.holds.has("memory"),
       pidsLimit: cgroups.holds.has("pids"),
       cpuLimit: cgroups.holds.has("cpu"),
-      networkFilter: false,
+      networkFilter: filter === undefined,
       diskQuota: "watched",
       uidRange: user.uid === 0 || granted !== undefined,
     },
     images: "archives",
-    problems: [...cgroups.problems],
+    problems: [...cgroups.problems, ...(filter === undefined ? [] : [filter])],
   };
   const { disableUserns } = bubblewrap;
   return new BubblewrapRuntime(
@@ -66,6 +71,44 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
     facts,
   );
 }
+
+const INSTALL = "`sudo apt install nftables passt`";
+
+/** @returns what stands in the way of a filtered network, for people, or undefined. Tried, and not guessed. */
+async function whyNoFilter(tools: Tools, signal: AbortSignal): Promise<string | undefined> {
+  const { nft, pasta, slirp4netns } = tools;
+  if (nft === undefined) return `Sandboxes have no network, since nft is not installed: run ${INSTALL}.`;
+  if (pasta === undefined && slirp4netns === undefined) {
+    return `Sandboxes have no network, since neither pasta nor slirp4netns is installed: run ${INSTALL}.`;
+  }
+  const mode = await stat(TUN).then(
+    (found) => found.mode,
+    () => 0, // not there
+  );
+  if ((mode & FOR_ALL) !== FOR_ALL) {
+    return `Sandboxes have no network, since ${TUN} is not for everybody here as it is elsewhere: run \`sudo modprobe tun && sudo chmod 666 ${TUN}\`.`;
+  }
+  const uid = process.getuid?.() === 0 ? NOBODY : undefined;
+  const enter = [tools.unshare, "--user", "--map-root-user", "--net", "--"] as const;
+  try {
+    await runTool(
+      [...enter, nft, "-f", "-"],
+      { uid, input: filterRules(currentClosed(), nameserverOf(tools)) },
+      signal,
+    );
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return `Sandboxes have no network, since their filter does not load: ${error.message}.`;
+  }
+}
+
+/** What pasta and slirp4netns speak to the kernel through; udev makes it so that everybody may, since it takes a namespace of one's own. */
+const TUN = "/dev/net/tun";
+const FOR_ALL = 0o006;
+
+/** For tries that are nobody's: the kernel's own. */
+const NOBODY = 65_534;
 
 function missing(): Failure {
   return new Failure("not-supported", "sandboxes need bubblewrap and the tools of util-linux", {
