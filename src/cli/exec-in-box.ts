@@ -31,8 +31,7 @@ export async function execInBox(client: Client, options: ExecOptions, io: Io): P
   const released = input ? feed(exec, { terminal }, io) : undefined;
   if (!input) await exec.send("stdinEnd");
   using _passing = passOn(exec, { terminal }, io);
-  const end = await show(exec, io);
-  released?.();
+  const end = await show(exec, io).finally(() => released?.());
   if (end === undefined) throw await cutOff(client, box, io);
   return exitCode(end, options, io);
 }

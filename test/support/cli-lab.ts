@@ -41,6 +41,8 @@ export interface LabOptions {
   readonly run?: (command: string, args: readonly string[]) => Ran;
   /** In the place of an empty stdin, and of what is kept of stdout and stderr. */
   readonly streams?: Streams;
+  /** Whether a person reads the results. @default false */
+  readonly interactive?: boolean;
   /** What a byte stream leads to. */
   readonly connect?: (target: string) => Duplex | Failure;
 }
@@ -77,6 +79,7 @@ export class CliLab {
     });
     const io: Io = {
       ...screen,
+      interactive: this.#options.interactive === true,
       streams: this.#options.streams ?? fakeStreams(stdout, stderr),
       signal: this.interrupt.signal,
       clock: this.clock,

@@ -260,6 +260,22 @@ test("p2prc top shows one frame where nobody watches", async () => {
   assert.match((await ended).out[1] ?? "", /^box +attic +50% +1 GiB of 4 GiB +0 B of 10 GiB +4 /);
 });
 
+test("p2prc top is drawn anew for who watches, until Ctrl-C", async () => {
+  const routes: Routes = { "GET /v1/boxes?ask=true": { value: { boxes: [{ ...box, reach: "lost" }] } } };
+  const [stdin, stdout] = [new PassThrough(), new FakeScreen()];
+  const lab = new CliLab({ routes, interactive: true, streams: { stdin, stdout, stderr: new PassThrough() } });
+  const ended = lab.p2prc("top");
+  for (let frames = 0; frames < 3; frames++) {
+    while (lab.clock.sleeperCount === 0) await new Promise((resolve) => setImmediate(resolve));
+    await lab.clock.advance(2_000);
+  }
+  lab.interrupt.abort();
+  const { exit, out } = await ended;
+  assert.equal(exit, 0);
+  assert.ok(String(stdout.read()).split("\u001b[H\u001b[J").length >= 3);
+  assert.match(out.find((line) => line.startsWith("box")) ?? "", /^box +attic +- +- .* running\?$/);
+});
+
 describe("p2prc doctor", () => {
   test("says what is the matter and how to mend it", async () => {
     const finding = { about: "uid ranges", ok: false, words: "none", fix: "sudo usermod …" };
