@@ -3,6 +3,7 @@
  * owner's side, for whom this node makes sandboxes, is apart.
  */
 
+import { sign } from "node:crypto";
 import { dirname } from "node:path";
 import { execPath } from "node:process";
 import { fileURLToPath } from "node:url";
@@ -14,12 +15,15 @@ import {
   boxTunnels,
   Doors,
   openClientKey,
+  PrivateUrls,
   serveBoxes,
   serveBoxPorts,
   SSH,
   SshFiles,
+  type Visited,
   WaysIn,
 } from "../sandbox/index.ts";
+import type { Identity } from "../network/index.ts";
 import { openSeed } from "../store/index.ts";
 import type { Parts } from "./parts.ts";
 import type { TunnelKind } from "./tunnels.ts";
@@ -45,7 +49,14 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
       log,
     }),
   );
-  const ways = new WaysIn({ doors, files: sshFilesOf(parts, key), nameOf: (node) => table.nameOf(node) });
+  const urls: PrivateUrls = scope.own(
+    new PrivateUrls({
+      secret: urlSecretOf(parts.identity),
+      connect: (visited, signal) => connectVisitor({ boxes, ways }, visited, signal),
+      log,
+    }),
+  );
+  const ways: WaysIn = new WaysIn({ doors, files: sshFilesOf(parts, key), urls, nameOf: (node) => table.nameOf(node) });
   const boxes: Boxes = new Boxes({
     database,
     reach: network,
@@ -79,6 +90,23 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
       await boxes.run(signal);
     },
   };
+}
+
+/** The same for ever, and nothing else's: a signature that only this node's key can make, over words that nothing else signs. */
+function urlSecretOf({ key }: Identity): Uint8Array {
+  return sign(null, Buffer.from("p2prc private urls v1"), key).subarray(0, 32);
+}
+
+/** @throws {Failure} not-found, what the node answers */
+function connectVisitor({ boxes, ways }: Pick<GuestSide, "boxes" | "ways">, visited: Visited, signal: AbortSignal) {
+  const { id } = boxes.find(visited.box);
+  const port = ways.portBehind({ box: id, port: visited.port });
+  if (port === undefined) {
+    throw new Failure("not-found", `that port of "${visited.box}" is not open here`, {
+      hint: `open it with \`p2prc port ${visited.box} ${visited.port ?? 8080}\``,
+    });
+  }
+  return boxes.connect(id, { kind: "port", port }, signal);
 }
 
 /** Joined nodes, the best first. */

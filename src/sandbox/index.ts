@@ -11,3 +11,5 @@ export { serveDoctor } from "./doctor/serve.ts";
 export { Doors, SSH } from "./port/doors.ts";
 export { openClientKey } from "./ssh/client-key.ts";
 export { SshFiles } from "./ssh/ssh-files.ts";
+export { PrivateUrls } from "./web/private-urls.ts";
+export type { Visited } from "./web/visit.ts";

@@ -17,6 +17,15 @@ describe("the ways into a box", () => {
     await using lab = new Lab();
     const ports = await lab.ways.open(boxRow("box", { ports: 2 }), signal);
     assert.equal(ports.length, 2);
+    assert.deepEqual(
+      ports.map(({ url }) => url),
+      ["http://first.box", `http://${ports[1]?.internal}.box`],
+    );
+    const { id } = boxRow("box");
+    assert.deepEqual(
+      [undefined, ports[1]?.internal, 1].map((port) => lab.ways.portBehind({ box: id, port })),
+      [ports[0]?.internal, ports[1]?.internal, undefined],
+    );
     for (const { internal, local, host } of ports) assert.deepEqual([local, host], [internal, "127.0.0.1"]);
     assert.deepEqual(
       lab.told.map(({ name, user, nodeName }) => [name, user, nodeName]),
@@ -103,6 +112,11 @@ function boxRow(name: string, request: { readonly ports?: number } = {}): BoxRow
 
 class Lab implements AsyncDisposable {
   readonly database = new DatabaseSync(":memory:");
+  readonly urls = {
+    open: async () => undefined,
+    urlOf: ({ box, port }: { readonly box: string; readonly port: number | undefined }) =>
+      `http://${port ?? "first"}.${box}`,
+  };
   told: readonly SshBox[] = [];
   writes = 0;
   doors = this.#open();
@@ -129,6 +143,6 @@ class Lab implements AsyncDisposable {
       this.told = boxes;
       this.writes++;
     };
-    return new WaysIn({ doors: this.doors, files: { write }, nameOf: () => "attic" });
+    return new WaysIn({ doors: this.doors, files: { write }, nameOf: () => "attic", urls: this.urls });
   }
 }

@@ -10,11 +10,14 @@ import { SSH } from "../port/doors.ts";
 import { freePort } from "../port/free-port.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import type { SshBox } from "../ssh/ssh-config.ts";
+import type { PrivateUrls } from "../web/private-urls.ts";
 import type { BoxRow } from "./box-book.ts";
 
 export interface WaysInDeps {
   readonly doors: Pick<Doors, "open" | "reopen" | "of" | "close" | "closeAll" | "boxes">;
   readonly files: { write(boxes: readonly SshBox[]): Promise<void> };
+  /** Private URLs of ports that speak HTTP. */
+  readonly urls: Pick<PrivateUrls, "open" | "urlOf">;
   readonly nameOf: (node: NodeId) => string;
 }
 
@@ -31,7 +34,7 @@ export class WaysIn {
     const held = new Set(rows.map(({ id }) => id));
     for (const box of this.#deps.doors.boxes) if (!held.has(box)) await this.#deps.doors.closeAll(box);
     for (const row of rows) await this.#openAll(row, signal);
-    await this.#write();
+    if (rows.length > 0) await this.#write();
   }
 
   /** One local port for each of its ports; those that are open already are kept. */
@@ -45,6 +48,7 @@ export class WaysIn {
   /** @throws {Failure} port-in-use, bad-argument, too-large */
   async openPort(id: SandboxId, wish: DoorWish, signal: AbortSignal): Promise<BoxPort> {
     await this.#deps.doors.open(id, wish, signal);
+    await this.#deps.urls.open(signal);
     const port = this.of(id).find(({ internal }) => internal === wish.internal);
     if (port === undefined) throw new Error("a door that was opened is not there");
     return port;
@@ -62,12 +66,18 @@ export class WaysIn {
   }
 
   of(id: SandboxId): readonly BoxPort[] {
-    return this.#deps.doors.of(id).flatMap(({ internal, local, path }) => {
-      if (internal === SSH) return [];
-      return [
-        path === undefined ? { internal, host: "127.0.0.1", local: local ?? 0 } : { internal, host: path, local: 0 },
-      ];
+    const rows = this.#deps.doors.of(id).filter(({ internal }) => internal !== SSH);
+    return rows.map(({ internal, local, path }, index) => {
+      const url = this.#urlOf(id, index === 0 ? undefined : internal);
+      const place = path === undefined ? { host: "127.0.0.1", local: local ?? 0 } : { host: path, local: 0 };
+      return { internal, ...place, ...(url === undefined ? {} : { url }) };
     });
+  }
+
+  /** The port inside that a private URL means: the first one where it names none. */
+  portBehind({ box, port }: { readonly box: SandboxId; readonly port: number | undefined }): number | undefined {
+    const ports = this.of(box).map(({ internal }) => internal);
+    return port === undefined ? ports[0] : ports.find((internal) => internal === port);
   }
 
   /** Where `ssh` finds it on 127.0.0.1. */
@@ -83,6 +93,12 @@ export class WaysIn {
     const there = await doors.reopen(id, signal);
     const missing = (request.ports ?? 0) - there.filter(({ internal }) => internal !== SSH).length;
     for (let count = 0; count < missing; count++) await doors.open(id, { internal: await freePort(signal) }, signal);
+    if (this.of(id).length > 0) await this.#deps.urls.open(signal);
+  }
+
+  #urlOf(id: SandboxId, port: number | undefined): string | undefined {
+    const box = this.#rows.get(id)?.name;
+    return box === undefined ? undefined : this.#deps.urls.urlOf({ box, port });
   }
 
   async #write(): Promise<void> {
