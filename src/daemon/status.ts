@@ -2,7 +2,11 @@
 
 import { formatEndpoint, VERSION } from "../core/index.ts";
 import type { Status } from "./contract.ts";
+import { freeBytes } from "../store/index.ts";
 import type { Parts } from "./parts.ts";
+
+/** The log of SQLite and its index, for one change. */
+const ENOUGH_BYTES = 64 * 1024;
 
 export function statusOf(parts: Parts): Status {
   const { identity, name, pid, startedAt, home, lending, whereabouts, logFile, boot } = parts;
@@ -47,10 +51,17 @@ export function countsOf({ table }: Pick<Parts, "table">): Status["nodes"] {
   return { joined, verified, heard, suspect };
 }
 
-function warningsOf({ twins, warnings, home, logFile, lending, whereabouts }: Parts): string[] {
+function warningsOf(parts: Parts): string[] {
+  const { twins, warnings, home, logFile, lending, whereabouts } = parts;
   const all = [...warnings, ...twins.warnings];
+  if (isDiskFull(parts)) all.push(`the disk is full: changes are lost at the end (\`df -h ${home.path}\` shows it)`);
   if (home.uid === 0) all.push("the daemon runs as root; an ordinary user is enough");
-  if (logFile.lost > 0) all.push(`${logFile.lost} lines of the log could not be written: is the disk full?`);
+  if (logFile.lost > 0) all.push(`${logFile.lost} lines of the log could not be written`);
   if (lending.on && whereabouts.near.length === 0) all.push("this machine has no address that others could reach");
   return all;
+}
+
+/** Something waits for room, or the next thing would. */
+function isDiskFull({ own, table, home }: Parts): boolean {
+  return own.stale || table.unwritten || (freeBytes(home.path) ?? ENOUGH_BYTES) < ENOUGH_BYTES;
 }

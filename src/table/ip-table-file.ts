@@ -36,6 +36,11 @@ export class IpTableFile {
     this.#deps = deps;
   }
 
+  /** Whether the file is older than the table, because it could not be written. */
+  get unwritten(): boolean {
+    return this.#failed;
+  }
+
   /** Writes until `signal` aborts, and then once more. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#moveForeignAside();

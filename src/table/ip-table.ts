@@ -167,11 +167,20 @@ export class IpTable implements AsyncDisposable {
     return viewRow({ table: this.nodes, isVisiting, grantOf, wallTime: () => clock.wallTime() }, row);
   }
 
-  /** After an invite was redeemed. On disk when this returns. @returns the name it has here */
+  /** After an invite was redeemed. On disk when this returns. @returns the name it has here @throws {Failure} conflict, disk-full */
   befriend(joining: Joining): string {
-    const row = this.nodes.join(joining);
-    this.save();
-    return nameOf(row);
+    return nameOf(this.#decide(joining.id, () => this.nodes.join(joining)));
+  }
+
+  /** On disk when this returns. @throws {Failure} bad-name, conflict, disk-full */
+  rename(row: Row, name: string): void {
+    this.#decide(row.id, () => this.nodes.rename(row, name));
+  }
+
+  /** Gone from the disk too when this returns. @throws {Failure} disk-full */
+  remove(row: Row): void {
+    this.#store.forget(row.id);
+    this.nodes.remove(row);
   }
 
   /** What was measured of a node. Nodes that are not in the table are passed over. */
@@ -208,13 +217,13 @@ export class IpTable implements AsyncDisposable {
     return { id, name: record.name, version: record.version, address, ...known };
   }
 
-  /** A person confirmed the key: the node becomes a friend. @throws {Failure} wrong-key, conflict */
+  /** A person confirmed the key: the node becomes a friend. @throws {Failure} wrong-key, conflict, disk-full */
   async add(
     { id, endpoint }: { readonly id: NodeId; readonly endpoint: Endpoint },
     signal: AbortSignal,
   ): Promise<NodeRow> {
     const isNew = this.nodes.get(id)?.relation === undefined;
-    const row = this.nodes.join({ id, relation: "friend", endpoints: [endpoint] });
+    const row = this.#decide(id, () => this.nodes.join({ id, relation: "friend", endpoints: [endpoint] }));
     const late = () => new Failure("timed-out", "it did not answer yet");
     const visiting = within(
       { clock: this.#deps.clock, timeoutMs: ADD_MS, late },
@@ -226,16 +235,30 @@ export class IpTable implements AsyncDisposable {
       throw error;
     });
     if (isNew && visit?.kind === "failed" && visit.why === "wrong-key") {
-      this.nodes.remove(row);
+      this.remove(row);
       throw new Failure("wrong-key", `another node than ${id.slice(0, 16)}… answers at "${formatEndpoint(endpoint)}"`);
     }
-    this.save();
+    this.#store.flush();
     return this.view(row);
   }
 
-  /** Puts what a person decided on disk now. */
-  save(): void {
-    this.#store.flush();
+  /** Whether something waits for room on the disk. */
+  get unwritten(): boolean {
+    return this.#store.unwritten || this.#file.unwritten;
+  }
+
+  /** What a person decides is on disk, or it is not done. */
+  #decide<T>(id: NodeId, change: () => T): T {
+    const row = this.nodes.get(id);
+    const before = row === undefined ? undefined : { ...row };
+    const done = change();
+    try {
+      this.#store.keep();
+      return done;
+    } catch (error) {
+      this.nodes.undo(id, before);
+      throw error;
+    }
   }
 
   /** For metrics. */

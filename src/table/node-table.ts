@@ -236,6 +236,18 @@ export class NodeTable {
     });
   }
 
+  /** Takes back what `join` or `rename` changed: `before` is a copy of the row, undefined where there was none. */
+  undo(id: NodeId, before: Row | undefined): void {
+    const row = this.get(id);
+    if (row === undefined) return;
+    if (before === undefined) {
+      this.#rows.remove(row);
+      return;
+    }
+    const { relation, name, root, hints } = before;
+    this.#rows.change(row, () => Object.assign(row, { relation, name, root, hints }));
+  }
+
   /** The row leaves the table. Should others tell of the node again, it is a stranger. */
   remove(row: Row): void {
     this.#rows.remove(row);

@@ -82,6 +82,23 @@ export class RowStore implements Disposable {
     }
   }
 
+  /** Puts what a person decided on disk now. @throws {Failure} disk-full; what could not be written stays to be written */
+  keep(): void {
+    inTransaction(this.#deps.database, () => this.#write(false));
+    this.#dirty.clear();
+  }
+
+  /** @throws {Failure} disk-full */
+  forget(id: NodeId): void {
+    const { database } = this.#deps;
+    inTransaction(database, () => database.prepare("DELETE FROM table_rows WHERE id = ?").run(id));
+  }
+
+  /** Whether something waits for room on the disk. */
+  get unwritten(): boolean {
+    return this.#failed;
+  }
+
   /** Writes what changed now. A full disk keeps it for later. */
   flush(): void {
     const departed = this.#batches % DEPARTED_BATCHES === 0;

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { FakeLink, MemoryApp, replyOf } from "../../test/support/fake-link.ts";
 import { SignedNode } from "../../test/support/signed-node.ts";
+import { TinyDisk } from "../../test/support/tiny-disk.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { seededRandom, silentLog } from "../base/index.ts";
 import { AllowedNetworks, type Endpoint, Failure, type NodeId, type Role, verifyRecord } from "../core/index.ts";
@@ -180,6 +182,33 @@ describe("PATCH and DELETE /v1/nodes/:node", () => {
   });
 });
 
+describe("what a person decides on a full disk", () => {
+  test("is refused, and nothing of it is there: neither now nor in the next life", async (t) => {
+    await using disk = await TinyDisk.mount(t);
+    if (disk === undefined) return;
+    await using lab = await Lab.open("local", { database: openDatabase(join(disk.path, "state.sqlite")) });
+    lab.verify(attic, cellar);
+    lab.join(attic);
+    await disk.fill();
+    const path = "/v1/nodes/node-1";
+    const told = await lab.send<{ error: { code: string } }>("PATCH", path, { name: "attic" });
+    assert.deepEqual([told.status, told.body.error.code], [507, "disk-full"]);
+    assert.equal((await lab.send("DELETE", path)).status, 507);
+    assert.throws(() => lab.join(barn), { code: "disk-full" });
+    assert.throws(() => lab.join(cellar), { code: "disk-full" });
+    const shown = async (each: Lab) => (await each.get<NodesReply>("/v1/nodes")).body.nodes.map(({ name }) => name);
+    assert.deepEqual(await shown(lab), ["node-1"]);
+    assert.deepEqual([lab.table.nodes.get(barn.id), lab.table.relationOf(cellar.id)], [undefined, undefined]);
+    await using again = await Lab.open("local", lab);
+    assert.deepEqual(await shown(again), ["node-1"]);
+    await disk.clear();
+    assert.equal((await lab.send("PATCH", path, { name: "attic" })).status, 200);
+    lab.join(cellar);
+    await using last = await Lab.open("local", lab);
+    assert.deepEqual((await shown(last)).sort(), ["attic", "node-3"]);
+  });
+});
+
 describe("POST /v1/nodes/identify", () => {
   test("says who answers there, and whether it is known", async () => {
     await using lab = await Lab.open();
@@ -257,7 +286,7 @@ class Lab implements AsyncDisposable {
   app!: MemoryApp;
   readonly #answering = new Map<string, FakeLink>();
 
-  static async open(role: Role = "local", last?: Lab): Promise<Lab> {
+  static async open(role: Role = "local", last?: Pick<Lab, "database">): Promise<Lab> {
     const lab = new Lab(last?.database ?? openDatabase(":memory:"));
     const remote = "192.0.2.2:5000";
     const caller =

@@ -136,8 +136,7 @@ function servePersonsChanges(app: FastifyInstance, { table }: ServeTableDeps): v
           hint: "join it first: `p2prc join INVITE` or `p2prc add ADDRESS`",
         });
       }
-      table.nodes.rename(row, request.body.name);
-      table.save();
+      table.rename(row, request.body.name);
       return table.view(row);
     },
   );
@@ -147,8 +146,7 @@ function servePersonsChanges(app: FastifyInstance, { table }: ServeTableDeps): v
     { config, schema: { params, response: { 200: RemoveReply } } },
     async (request: FastifyRequest<{ Params: NodeParams }>) => {
       const row = table.find(request.params.node);
-      table.nodes.remove(row);
-      table.save();
+      table.remove(row);
       return { id: row.id, name: nameOf(row) };
     },
   );

@@ -32,8 +32,9 @@ export class DaemonLab implements AsyncDisposable {
   readonly #folder: string;
   readonly #open = new Map<string, LabDaemon>();
 
-  static async open(): Promise<DaemonLab> {
-    return new DaemonLab(await mkdtemp(join(tmpdir(), "p2prc-daemons-")));
+  /** @param below where the homes lie */
+  static async open(below = tmpdir()): Promise<DaemonLab> {
+    return new DaemonLab(await mkdtemp(join(below, "p2prc-daemons-")));
   }
 
   private constructor(folder: string) {

@@ -1,7 +1,7 @@
-/** A disk of 256 KiB that is soon full. Mounting one takes root; without it the test is skipped, loudly. */
+/** A disk that is soon full. Mounting one takes root; without it the test is skipped, loudly. */
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, rmdir, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -11,11 +11,11 @@ const run = promisify(execFile);
 
 export class TinyDisk implements AsyncDisposable {
   readonly path: string;
-  readonly bytes = 256 * 1024;
+  readonly bytes: number;
 
   /** Undefined when this machine does not let us; the test is then marked as skipped. */
-  static async mount(t: TestContext): Promise<TinyDisk | undefined> {
-    const disk = new TinyDisk(await mkdtemp(join(tmpdir(), "p2prc-disk-")));
+  static async mount(t: TestContext, bytes = 256 * 1024): Promise<TinyDisk | undefined> {
+    const disk = new TinyDisk(await mkdtemp(join(tmpdir(), "p2prc-disk-")), bytes);
     try {
       await run("mount", ["-t", "tmpfs", "-o", `size=${disk.bytes},mode=0700`, "p2prc-test", disk.path]);
       return disk;
@@ -26,13 +26,16 @@ export class TinyDisk implements AsyncDisposable {
     }
   }
 
-  private constructor(path: string) {
+  private constructor(path: string, bytes: number) {
     this.path = path;
+    this.bytes = bytes;
   }
 
-  /** Takes what room is left. */
-  async fill(): Promise<void> {
-    await writeFile(this.#filler, new Uint8Array(this.bytes)).catch(() => undefined); // it ends where the disk does
+  /** Takes what room is left, but for `freeBytes`. */
+  async fill(freeBytes = 0): Promise<void> {
+    const { bavail, bsize } = await statfs(this.path);
+    const filler = new Uint8Array(Math.max(0, bavail * bsize - freeBytes));
+    await writeFile(this.#filler, filler).catch(() => undefined); // somebody else wrote too: it is full all the same
   }
 
   /** Gives it back. */
