@@ -16,7 +16,9 @@ import { type Outcome, root } from "./run.ts";
 const entries = ["src/cli/bin.ts", "src/client/index.ts", "src/daemon/main.ts"];
 
 /** Rooms that only an owner's machine enters. */
-const ownersRooms = ["src/sandbox/"];
+const ownersRooms = ["runtime", "lease", "helper", "inside", "resident", "doctor"].map(
+  (room) => `src/sandbox/${room}/`,
+);
 
 interface Trap {
   readonly what: string;
