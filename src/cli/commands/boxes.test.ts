@@ -217,6 +217,7 @@ test("p2prc panic tells how many it froze, and fails where one could not be", as
   const well = await new CliLab({ routes: reply([]) }).p2prc("panic");
   assert.deepEqual([well.exit, well.out], [0, ["2 sandboxes frozen, links of guests closed, not lending"]]);
   const off = await new CliLab({ routes: reply([]) }).p2prc("panic", "off");
+  assert.deepEqual((await new CliLab({ routes: reply([]) }).p2prc("panic", "--off")).out, off.out);
   assert.deepEqual(off.out, ["2 sandboxes may go on; `p2prc lend on` lends again"]);
   const ill = await new CliLab({ routes: reply(["box could not be frozen"]) }).p2prc("panic");
   assert.deepEqual([ill.exit, ill.err], [5, ["box could not be frozen"]]);

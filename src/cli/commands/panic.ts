@@ -4,8 +4,13 @@ import { sandboxCount } from "../boxes.ts";
 import { command } from "../command.ts";
 import { printJson } from "../io.ts";
 
-export const panic = command({
+interface Flags {
+  readonly off?: boolean;
+}
+
+export const panic = command<Flags>({
   arguments: [{ name: "[what]", summary: "on (default), or off to let all go on", choices: ["on", "off"] }],
+  options: [{ flags: "--off", summary: "the same as `off`" }],
   about:
     "Freezes every sandbox, closes the links of guests and stops lending, within a second. `panic off` lets the sandboxes go on; lending stays off until `p2prc lend on`.",
   examples: [
@@ -18,9 +23,9 @@ export const panic = command({
     problems: "what could not be frozen, in words",
   },
 
-  async run({ args: [what = "on"], home, json }, io) {
+  async run({ args: [what = "on"], flags, home, json }, io) {
     await using client = await io.open({ home });
-    const reply = await client.panic(what === "on", io.signal);
+    const reply = await client.panic(what === "on" && flags.off !== true, io.signal);
     if (json) printJson(io, reply);
     else if (reply.on) io.out(`${sandboxCount(reply.sandboxes)} frozen, links of guests closed, not lending`, "warn");
     else io.out(`${sandboxCount(reply.sandboxes)} may go on; \`p2prc lend on\` lends again`);

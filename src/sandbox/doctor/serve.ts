@@ -8,14 +8,14 @@ import { checkUp, type HostFacts } from "./check-up.ts";
 export interface DoctorDeps {
   readonly look: () => Promise<HostFacts>;
   /** The runtime that was chosen and what it says of itself; undefined where there is none. */
-  readonly runtime: () => DoctorReply["runtime"];
+  readonly runtime: () => Promise<DoctorReply["runtime"]>;
 }
 
 export function serveDoctor({ look, runtime }: DoctorDeps): FastifyPluginAsync {
   return async (app) => {
     const config = { admits: admits.owner };
     app.get("/v1/doctor", { config, schema: { response: { 200: DoctorReply } } }, async (): Promise<DoctorReply> => {
-      const chosen = runtime();
+      const chosen = await runtime();
       return { ...(chosen === undefined ? {} : { runtime: chosen }), findings: [...checkUp(await look())] };
     });
   };
