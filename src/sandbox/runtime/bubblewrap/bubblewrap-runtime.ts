@@ -7,8 +7,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Duplex, Readable } from "node:stream";
-import { isAbort } from "../../../base/index.ts";
+import { isAbort, Scope } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
+import { diskFailure } from "../../../store/index.ts";
 import { Inside } from "../../inside/inside.ts";
 import type {
   FoundSandbox,
@@ -22,6 +23,7 @@ import type {
 import type { SandboxId } from "../sandbox-id.ts";
 import { Canaries } from "./canaries.ts";
 import { readLog } from "./command-log.ts";
+import { DiskUses } from "./disk-use.ts";
 import { endSandbox } from "./end.ts";
 import { freeze, isFrozen } from "./freeze.ts";
 import { type MakeDeps, Maker } from "./make.ts";
@@ -29,6 +31,7 @@ import { canaryHosts, inhabited, showFilter } from "./network.ts";
 import { isAlive } from "./process-id.ts";
 import { SandboxFolder, type SandboxRecord, sandboxFolders } from "./sandbox-folder.ts";
 import { statsOf } from "./stats.ts";
+import { Watch } from "./watch.ts";
 import { lookAtProbe } from "./verify.ts";
 
 export class BubblewrapRuntime implements Runtime {
@@ -37,10 +40,15 @@ export class BubblewrapRuntime implements Runtime {
   readonly #maker: Maker;
   readonly #making = new Map<SandboxId, Promise<void>>();
   readonly #streams = new Set<Duplex>();
+  readonly #disk: DiskUses;
+  readonly #scope = new Scope();
 
   constructor(deps: MakeDeps, facts: RuntimeFacts) {
     this.#deps = deps;
     this.#maker = new Maker(deps);
+    this.#disk = new DiskUses(deps);
+    const watch = new Watch({ ...deps, disk: this.#disk });
+    this.#scope.spawn((signal) => watch.run(signal));
     this.facts = facts;
   }
 
@@ -62,6 +70,9 @@ export class BubblewrapRuntime implements Runtime {
     signal.throwIfAborted();
     const record = await this.#read(id);
     await freeze(record, paused, { deps: this.#deps, signal });
+    if (paused || record.frozenFor === undefined) return;
+    const { frozenFor: _, ...rest } = record;
+    await this.#folder(id).write(rest);
   }
 
   async list(signal: AbortSignal): Promise<readonly FoundSandbox[]> {
@@ -75,7 +86,9 @@ export class BubblewrapRuntime implements Runtime {
 
   async stats(id: SandboxId, signal: AbortSignal): Promise<SandboxStats> {
     signal.throwIfAborted();
-    return await statsOf(await this.#read(id), this.#deps.cgroups, 0);
+    const record = await this.#read(id);
+    const { bytes } = await this.#disk.of(this.#folder(id), record, signal);
+    return await statsOf(record, this.#deps.cgroups, bytes);
   }
 
   async logs(id: SandboxId, options: LogsOptions, signal: AbortSignal): Promise<Readable> {
@@ -100,6 +113,7 @@ export class BubblewrapRuntime implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of this.#streams) stream.destroy();
     await Promise.allSettled(this.#making.values());
+    await this.#scope.close();
   }
 
   async #create(spec: SandboxSpec, _note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {
@@ -116,7 +130,7 @@ export class BubblewrapRuntime implements Runtime {
       await folder.write({ ...record, ready: true });
     } catch (error) {
       await endSandbox(folder, this.#deps, new AbortController().signal); // ends by its own time limit
-      throw isAbort(error, signal) ? signal.reason : error;
+      throw isAbort(error, signal) ? signal.reason : (diskFailure(error, folder.path) ?? error);
     }
   }
 

@@ -77,6 +77,8 @@ export class Maker {
         await folder.write(record);
         const [network] = await Promise.all([this.#network(record, signal), this.#fence(folder, record, signal)]);
         record = { ...record, ...network?.found };
+        // What it carries is the guest's doing: it counts, and stops, with the rest.
+        if (record.uplink !== undefined) await cgroups.join(record.cgroup, record.uplink.pid);
         await folder.write(record);
         record = { ...record, first: await known(await launched.go(signal)) };
         await Promise.all([folder.write(record), network?.uplink.ready(signal)]);
