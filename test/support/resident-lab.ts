@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,9 +62,15 @@ export class ResidentLab implements AsyncDisposable {
 
   /** What the resident process occupies now. */
   async residentBytes(): Promise<number> {
-    const { readFile } = await import("node:fs/promises");
     const status = await readFile(`/proc/${this.process.pid}/status`, "utf8");
     return Number(/^VmRSS:\s+(\d+) kB$/mu.exec(status)?.[1]) * 1024;
+  }
+
+  /** What an exec might leave in it: open files, and children, dead ones too. */
+  async leftovers(): Promise<{ readonly files: number; readonly children: string }> {
+    const pid = this.process.pid;
+    const files = (await readdir(`/proc/${pid}/fd`)).length;
+    return { files, children: await readFile(`/proc/${pid}/task/${pid}/children`, "utf8") };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -92,7 +92,7 @@ class Exec {
   }
 
   async #start(start: ExecStart): Promise<void> {
-    const program = await launch(start, this.#deps.env);
+    const program = await launch(start, this.#deps);
     if (!isProgram(program)) {
       this.#finish(program);
       return;
@@ -153,8 +153,8 @@ class Exec {
   }
 }
 
-async function launch(start: ExecStart, env: Readonly<Record<string, string>>): Promise<Program | Refused> {
+async function launch(start: ExecStart, { env, sleeper }: ExecDeps): Promise<Program | Refused> {
   const command = await resolveCommand(start, env);
   if ("kind" in command) return command;
-  return start.terminal === undefined ? await startPiped(command) : startInTerminal(command, start.terminal);
+  return start.terminal === undefined ? await startPiped(command) : startInTerminal(command, start.terminal, sleeper);
 }

@@ -8,9 +8,11 @@
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { ReadStream } from "node:tty";
+import type { Sleeper } from "./clock.ts";
 import type { Command } from "./command.ts";
 import type { Program } from "./program.ts";
 import type { ExecEnd } from "./protocol.ts";
+import { TerminalInput } from "./terminal-input.ts";
 
 export interface TerminalSize {
   readonly columns: number;
@@ -20,7 +22,11 @@ export interface TerminalSize {
 /** What the terminal takes for the end of the input at the start of a line. */
 const END_OF_TRANSMISSION = "\u0004";
 
-export function startInTerminal({ file, args, env, cwd, identity }: Command, size: TerminalSize): Program {
+export function startInTerminal(
+  { file, args, env, cwd, identity }: Command,
+  size: TerminalSize,
+  sleeper: Sleeper,
+): Program {
   const exit = Promise.withResolvers<ExecEnd>();
   const { uid, gid } = identity ?? { uid: -1, gid: -1 };
   const variables = Object.entries({ ...env, PWD: cwd }).map(([name, value]) => `${name}=${value}`);
@@ -29,15 +35,21 @@ export function startInTerminal({ file, args, env, cwd, identity }: Command, siz
   const { fork, resize } = binding();
   const { fd, pid } = fork(file, args, variables, cwd, size.columns, size.rows, uid, gid, true, "", onExit);
   const terminal = new ReadStream(fd);
-  terminal.on("error", () => {}); // EIO: nobody has the other end any more; "close" follows
+  const input = new TerminalInput(fd, () => !terminal.destroyed, sleeper);
+  input.on("error", () => {}); // nobody has the other end any more
+  terminal.on("error", () => {}); // the same (EIO); "close" follows
+  terminal.once("close", () => input.destroy());
   return {
     pid,
-    input: terminal,
+    input,
     outputs: [{ kind: "stdout", from: terminal }],
     exited: exit.promise,
-    endInput: () => void (terminal.destroyed || terminal.write(END_OF_TRANSMISSION)),
+    endInput: () => void (input.destroyed || input.write(END_OF_TRANSMISSION)),
     resize: (columns, rows) => void (terminal.destroyed || resize(fd, columns, rows)),
-    release: () => void terminal.destroy(),
+    release: () => {
+      input.destroy();
+      terminal.destroy();
+    },
   };
 }
 
