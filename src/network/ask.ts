@@ -46,19 +46,28 @@ export async function ask<T extends TSchema>(
 
 /**
  * Reads a text to its end, at most `maxBytes` of it.
- * @throws {Failure} too-large
+ *
+ * By its events: `for await` takes an HTTP/2 stream that the other end has closed for one that broke off, whatever of it is
+ * still to be read.
+ * @throws {Failure} too-large, link-lost: it ended in the middle
  */
 export async function readText(body: Readable, maxBytes: number, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  const onAbort = () => void body.destroy(signal.reason as Error);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = () => reject(signal.reason);
+  if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
+  body.once("end", resolve).on("error", reject);
+  body.once("close", () => reject(new Failure("link-lost", "the answer ended in the middle")));
+  if (body.destroyed) reject(new Failure("link-lost", "the answer ended in the middle"));
+  body.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxBytes) reject(new Failure("too-large", `the answer has over ${maxBytes} bytes`));
+    else chunks.push(chunk);
+  });
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) throw new Failure("too-large", `the answer has over ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
+    await promise;
   } finally {
     signal.removeEventListener("abort", onAbort);
     body.destroy();
