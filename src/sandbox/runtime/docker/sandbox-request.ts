@@ -1,0 +1,213 @@
+/**
+ * What is asked of the engine for a sandbox: every wall that an engine has, and no default left to it.
+ *
+ * Pure, so that a test compares all of it (`docs` of each field: the Engine API's ContainerCreate).
+ */
+
+import { Failure } from "../../../core/index.ts";
+import { HELPER_PATH } from "../../helper/open-helper.ts";
+import type { GpuDevice, SandboxSpec } from "../runtime.ts";
+import { seccompProfile } from "./seccomp.ts";
+import { type Asked, GUEST_UID, labels, ourProgram } from "./words.ts";
+
+/** What is known of the engine and of what was prepared for this sandbox. */
+export interface Surroundings {
+  readonly kind: "docker" | "podman";
+  /** Whether root in there is nobody out here. */
+  readonly userNamespace: boolean;
+  /** Whether the engine itself can bound the writable layer. */
+  readonly storageQuota: boolean;
+  /** Whether the kernel knows gVisor's runtime. Only for sandboxes without network: its own network stack passes our rules by. */
+  readonly gvisor: boolean;
+  readonly keeper: string;
+  readonly image: string;
+  /** Paths that the image declares as volumes: each would be room on the host's disk without a bound. */
+  readonly volumes: readonly string[];
+  readonly helperVolume: string;
+  /** Whose network namespace it joins. Undefined: it has none but its own loopback. */
+  readonly companion: string | undefined;
+}
+
+const MIB = 1024 ** 2;
+const STRICT_HOME = "/home/guest";
+
+/** What root of a user namespace needs so that `apt`, `sshd` and `su` work; never NET_RAW, MKNOD, SYS_ADMIN, SYS_PTRACE, SETFCAP. */
+export const DEV_CAPABILITIES = [
+  "CHOWN",
+  "DAC_OVERRIDE",
+  "FOWNER",
+  "FSETID",
+  "KILL",
+  "NET_BIND_SERVICE",
+  "SETGID",
+  "SETUID",
+  "SYS_CHROOT",
+];
+const MASKED = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/interrupts",
+  "/proc/kallsyms",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+  "/sys/kernel",
+];
+const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/** @throws {Failure} not-supported: root without a user namespace would be root of the host's kernel */
+export function sandboxRequest(spec: SandboxSpec, around: Surroundings) {
+  if (spec.profile === "dev" && !around.userNamespace) {
+    throw new Failure("not-supported", "this engine has no user namespaces, so it gives no sandbox of profile dev", {
+      hint: "ask for `--profile strict`; the owner can turn on `userns-remap` or run the engine rootless",
+    });
+  }
+  const strict = spec.profile === "strict";
+  return {
+    Image: around.image,
+    Hostname: around.companion === undefined ? spec.name : "",
+    User: strict ? `${GUEST_UID}:${GUEST_UID}` : "0:0",
+    WorkingDir: strict ? STRICT_HOME : "/",
+    Entrypoint: mainProgram(spec),
+    Cmd: [],
+    Env: strict ? [`HOME=${STRICT_HOME}`] : ["HOME=/root"],
+    Healthcheck: { Test: ["NONE"] },
+    Tty: false,
+    OpenStdin: false,
+    StopSignal: "SIGKILL",
+    Labels: sandboxLabels(spec, around.keeper),
+    HostConfig: {
+      ...isolation(spec, around),
+      ...limits(spec, around),
+      ...fileSystems(spec, around),
+      ...gpuRequests(spec.gpus, around.kind),
+    },
+  };
+}
+
+/** Nothing of the guest's, or `command`, whose end is not the sandbox's. The shell's text is constant; words are arguments. */
+function mainProgram({ command }: SandboxSpec): readonly string[] {
+  const wait = [...ourProgram("sleep"), "infinity"];
+  if (command === undefined) return wait;
+  const script = `"$@"; exec ${wait.join(" ")}`;
+  return [...ourProgram("sh"), "-c", script, "command", ...command];
+}
+
+function sandboxLabels(spec: SandboxSpec, keeper: string): Record<string, string> {
+  const asked: Asked = { diskBytes: spec.diskBytes };
+  return {
+    ...spec.labels,
+    [labels.keeper]: keeper,
+    [labels.role]: "sandbox",
+    [labels.id]: spec.id,
+    [labels.spec]: JSON.stringify(spec.labels),
+    [labels.asked]: JSON.stringify(asked),
+  };
+}
+
+function isolation({ profile, network }: SandboxSpec, { companion, kind, gvisor }: Surroundings) {
+  if (network === "internet" && companion === undefined) throw new Error("a sandbox with a network needs a companion");
+  return {
+    Privileged: false,
+    CapDrop: ["ALL"],
+    CapAdd: profile === "dev" ? DEV_CAPABILITIES : [],
+    SecurityOpt: [
+      kind === "podman" ? "no-new-privileges" : "no-new-privileges:true",
+      `seccomp=${JSON.stringify(seccompProfile())}`,
+    ],
+    NetworkMode: companion === undefined ? "none" : `container:${companion}`,
+    // Else the engine writes the owner's resolvers into a sandbox that cannot reach them.
+    ...(companion === undefined ? { Dns: ["127.0.0.1"], DnsSearch: ["."] } : {}),
+    PidMode: "",
+    IpcMode: "private",
+    UTSMode: "",
+    UsernsMode: "",
+    CgroupnsMode: "private",
+    MaskedPaths: MASKED,
+    ReadonlyPaths: READ_ONLY,
+    PublishAllPorts: false,
+    ...(gvisor && companion === undefined ? { Runtime: "runsc" } : {}),
+  };
+}
+
+function limits(spec: SandboxSpec, { kind, storageQuota }: Surroundings) {
+  return {
+    Memory: spec.memoryBytes,
+    /** Memory and swap together: no swap. */
+    MemorySwap: spec.memoryBytes,
+    NanoCpus: Math.round(spec.cpus * 1e9),
+    /** An eighth of what the owner's own programs have, when all want. */
+    CpuShares: 128,
+    BlkioWeight: 100,
+    PidsLimit: spec.pids,
+    OomScoreAdj: 500,
+    ShmSize: 64 * MIB,
+    Ulimits: [
+      { Name: "nofile", Soft: 4_096, Hard: 4_096 },
+      { Name: "core", Soft: 0, Hard: 0 },
+      { Name: "memlock", Soft: 65_536, Hard: 65_536 },
+    ],
+    ...(storageQuota && spec.profile === "dev" ? { StorageOpt: { size: String(spec.diskBytes) } } : {}),
+    LogConfig: { Type: kind === "podman" ? "json-file" : "local", Config: { "max-size": "10m", "max-file": "3" } },
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    AutoRemove: false,
+    Init: true,
+  };
+}
+
+/** strict writes to memory only, which its limit bounds; dev to its own layer. Neither sees a path of the host. */
+function fileSystems({ profile, diskBytes }: SandboxSpec, { volumes, helperVolume }: Surroundings) {
+  const strict = profile === "strict";
+  const own = strict ? `,uid=${GUEST_UID},gid=${GUEST_UID}` : "";
+  const room = `size=${diskBytes},nr_inodes=200k`;
+  const declared = volumes.map((path) => [path, `rw,nosuid,nodev,${room}${own}`]);
+  return {
+    ReadonlyRootfs: strict,
+    Binds: [],
+    VolumesFrom: null,
+    Links: [],
+    ExtraHosts: [],
+    Devices: [],
+    Mounts: [
+      {
+        Type: "volume",
+        Source: helperVolume,
+        Target: HELPER_PATH,
+        ReadOnly: true,
+        VolumeOptions: { NoCopy: true },
+      },
+    ],
+    Tmpfs: {
+      ...Object.fromEntries(declared),
+      "/run": `rw,nosuid,nodev,size=${16 * MIB},mode=755${own}`,
+      ...(strict
+        ? {
+            "/tmp": `rw,nosuid,nodev,noexec,${room},mode=1777`,
+            [STRICT_HOME]: `rw,nosuid,nodev,exec,${room},mode=700${own}`,
+          }
+        : {}),
+    },
+  };
+}
+
+/** Docker passes NVIDIA's cards by their ids; Podman by the names of the Container Device Interface. AMD's are device nodes. */
+function gpuRequests(gpus: readonly GpuDevice[], kind: Surroundings["kind"]) {
+  if (gpus.length === 0) return { DeviceRequests: [] };
+  if (gpus.some(({ vendor }) => vendor !== "nvidia")) {
+    throw new Failure("not-supported", "a container engine is only handed NVIDIA's cards so far");
+  }
+  const ids = gpus.map(({ uuid }) => uuid);
+  return {
+    DeviceRequests: [
+      kind === "podman"
+        ? { Driver: "cdi", Count: 0, DeviceIDs: ids.map((id) => `nvidia.com/gpu=${id}`) }
+        : { Driver: "nvidia", Count: 0, DeviceIDs: ids, Capabilities: [["gpu"]], Options: {} },
+    ],
+  };
+}
