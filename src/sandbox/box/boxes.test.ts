@@ -226,6 +226,28 @@ describe("removing", () => {
     assert.equal(lab.barn.sandboxes.size, 1);
   });
 
+  test("is told again soon, and then less and less often", async () => {
+    const lab = new Lab();
+    await lab.touch({ node: "attic", name: "box" });
+    const running = new AbortController();
+    const done = lab.boxes.run(running.signal);
+    await lab.clock.advance(30_000);
+    lab.attic.silent = true;
+    const removing = lab.boxes.remove("box", signal);
+    await lab.clock.advance(5_000);
+    assert.equal((await removing).done, false);
+    const asked = () => lab.attic.asked.filter((one) => one.startsWith("DELETE ")).length;
+    await lab.clock.advance(20_000);
+    assert.equal(asked(), 3); // at once, after the nudge, and 5 s after that failed
+    await lab.clock.advance(3_600_000);
+    assert.ok(asked() < 65, `${asked()} times in an hour`);
+    lab.attic.silent = false;
+    await lab.clock.advance(65_000);
+    assert.equal(lab.attic.sandboxes.size, 0);
+    running.abort();
+    await done;
+  });
+
   test("is given up once the lease must have ended", async () => {
     const lab = new Lab();
     await lab.touch({ node: "attic", name: "box", lifetimeMs: 3_600_000 });

@@ -55,7 +55,9 @@ export interface BoxChange {
 const LIST_MS = 2_000;
 const REMOVE_MS = 5_000;
 const ASK_MS = 15_000;
-const TIDY_EVERY_MS = 30_000;
+/** How often a node is told again of a removal: soon at first, since most are back soon. */
+const TELL_AGAIN_MS = 5_000;
+const MAX_TELL_AGAIN_MS = 60_000;
 /** After its lease has ended by this clock, the node's word is not waited for any longer. Clocks differ. */
 const GRACE_MS = 3_600_000;
 /** What a grant may allow at most, where no lifetime was asked for: nothing lives longer on another node. */
@@ -68,6 +70,7 @@ export class Boxes {
   readonly #book: BoxBook;
   readonly #owners: Owners;
   #touches = 0;
+  #nudge = new AbortController();
 
   /** Reads the book. @throws {Failure} version-differs, disk-full */
   constructor(deps: BoxesDeps) {
@@ -153,6 +156,7 @@ export class Boxes {
     this.#book.change(row.id, { state: "leaving" });
     this.changes.publish({ kind: "ended", row });
     const done = await this.#leave(row, signal);
+    if (!done) this.#nudge.abort();
     return { id: row.id, name: row.name, node: this.#nodeOf(row), done };
   }
 
@@ -181,15 +185,27 @@ export class Boxes {
 
   /** Tells nodes of removals that they have not confirmed, and forgets what must have ended, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    let pauseMs = 0;
     while (!signal.aborted) {
       const leaving = this.#book.all.filter(({ state }) => state === "leaving");
-      await Promise.all(leaving.map((row) => this.#leave(row, signal)));
+      const told = await Promise.all(leaving.map((row) => this.#leave(row, signal)));
       for (const row of this.#book.all) if (this.#mustHaveEnded(row)) this.#forget(row);
-      try {
-        await this.#deps.clock.sleep(TIDY_EVERY_MS, signal);
-      } catch (error) {
-        if (!isAbort(error, signal)) throw error;
-      }
+      const nextMs = Math.max(TELL_AGAIN_MS, Math.min(pauseMs * 2, MAX_TELL_AGAIN_MS));
+      pauseMs = told.includes(false) ? nextMs : MAX_TELL_AGAIN_MS;
+      if (await this.#sleep(pauseMs, signal)) pauseMs = 0;
+    }
+  }
+
+  /** @returns whether it was cut short, since a node is to be told of something new */
+  async #sleep(ms: number, signal: AbortSignal): Promise<boolean> {
+    const nudge = new AbortController();
+    this.#nudge = nudge;
+    try {
+      await this.#deps.clock.sleep(ms, AbortSignal.any([signal, nudge.signal]));
+      return false;
+    } catch (error) {
+      if (!signal.aborted && !nudge.signal.aborted) throw error;
+      return true;
     }
   }
 
