@@ -17,7 +17,7 @@ describe("a folder", () => {
     await mkdir(join(lab.path, "a/b"), { recursive: true });
     await writeFile(join(lab.path, "a/b/c"), "x".repeat(3_000_000));
     const put = await lab.files("put", "in side?%/ü");
-    const [sent, answer] = await Promise.all([packInto(put, join(lab.path, "a"), signal), text(put)]);
+    const [sent, answer] = await Promise.all([packInto(put, { path: join(lab.path, "a") }, signal), text(put)]);
     assert.deepEqual(JSON.parse(answer), sent);
     const get = await lab.files("get", "in side?%/ü/a/b");
     get.end();
@@ -29,7 +29,7 @@ describe("a folder", () => {
     await using lab = await FileLab.open();
     await writeFile(join(lab.path, "file"), "x".repeat(5_000_000));
     const put = await lab.files("put", "file/below");
-    const [, answer] = await Promise.all([packInto(put, join(lab.path, "file"), signal), text(put)]);
+    const [, answer] = await Promise.all([packInto(put, { path: join(lab.path, "file") }, signal), text(put)]);
     assert.equal((JSON.parse(answer) as Answer).error?.code, "bad-argument");
   });
 

@@ -3,19 +3,22 @@
  *
  *   put:<path>                                   a tar stream (`packInto`), into the folder `path`; answered with `Moved`
  *   put:<path>?offset=N&size=S&mode=M[&mtime=T]  one file from byte N on (`file-range.ts`); M is octal; answered with `Moved`
- *   get:<path>                                   a tar stream
+ *   get:<path>                                   a tar stream of entries that begin with its own name
+ *   get:<path>?tree[&large=N]                    the same, but they begin with `.`; files of more than N bytes are only named
  *   get:<path>?offset=N&size=S                   one file from byte N on
  *   get:<path>?stat[&part][&prefix=N]            `FileFacts`; with `part` of what an earlier attempt left of it
  *
+ * With `follow` a `get` is about what the path leads to, where it is a link.
  * An answer that is not a file is one JSON value, also where it went wrong: `{"error":{code,message}}`. Paths that do not
  * begin with `/` begin in the home of the user.
  */
 
+import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import { findAccount } from "./account.ts";
 import { PART_SUFFIX, receiveRange, sendRange, statFile } from "./file-range.ts";
-import { packInto } from "./pack.ts";
+import { packInto, type PackWish } from "./pack.ts";
 import { Refusal, refusalFrom, refusalReply } from "./refusal.ts";
 import { unpackFrom } from "./unpack.ts";
 
@@ -42,10 +45,11 @@ export async function servePut(stream: Duplex, rest: string): Promise<void> {
 export async function serveGet(stream: Duplex, rest: string, signal: AbortSignal): Promise<void> {
   stream.resume(); // nothing is expected from there but its end
   try {
-    const { path, query } = await parseWanted(rest);
+    const { path: named, query } = await parseWanted(rest);
+    const path = query.has("follow") ? await realpath(named) : named;
     if (query.has("stat")) stream.end(JSON.stringify(await facts(path, query, signal)));
     else if (query.has("offset")) await sendRange(stream, path, parseRange(query));
-    else await packInto(stream, path, signal);
+    else await packInto(stream, parseTree(path, query), signal);
   } catch (error) {
     // A stat can say so; the last entry of an archive has said so; a file is cut short, which its receiver sees.
     if (stream.destroyed || stream.writableEnded) return;
@@ -59,6 +63,11 @@ const KEEP_LINKS = { outwardLinks: "keep" } as const;
 async function facts(path: string, query: URLSearchParams, signal: AbortSignal): Promise<object> {
   const prefix = query.has("prefix") ? parseNumber(query, "prefix") : undefined;
   return await statFile(query.has("part") ? `${path}${PART_SUFFIX}` : path, prefix, signal);
+}
+
+function parseTree(path: string, query: URLSearchParams): PackWish {
+  const large = query.has("large") ? { largeBytes: parseNumber(query, "large") } : {};
+  return { path, ...(query.has("tree") ? { name: "." } : {}), ...large };
 }
 
 async function parseWanted(rest: string): Promise<Wanted> {

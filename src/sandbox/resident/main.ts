@@ -11,7 +11,6 @@ import { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import { systemSleeper } from "./clock.ts";
 import { Resident } from "./resident.ts";
-import { binding } from "./terminal.ts";
 
 /** The owner's daemon opens one, and another while the first is dying. */
 const MAX_CONNECTIONS = 16;
@@ -29,7 +28,15 @@ async function main(): Promise<void> {
     },
   });
   if (values.check === true) {
+    const { binding } = await import("./terminal.ts");
     binding();
+    await Promise.all([
+      import("./exec.ts"),
+      import("./files.ts"),
+      import("./probe.ts"),
+      import("./ssh.ts"),
+      import("./ssh-setup.ts"),
+    ]);
     await import("tar-stream");
     return;
   }

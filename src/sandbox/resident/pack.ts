@@ -7,28 +7,38 @@ import type { Writable } from "node:stream";
 import type { Pack } from "tar-stream";
 import { drained } from "./drained.ts";
 import { Refusal, refusalFrom } from "./refusal.ts";
-import { encodeLast, LAST_NAME, type Moved, Tally } from "./tar-words.ts";
+import { encodeLast, LAST_NAME, MAX_LEFT, type Moved, Tally } from "./tar-words.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
+export interface PackWish {
+  readonly path: string;
+  /** What `path` itself is called in the archive. @default its own name: `src`, `src/main.c` */
+  readonly name?: string;
+  /** Files of more bytes are left out, and named in `Moved`. @default none */
+  readonly largeBytes?: number;
+  /** Hears of content as it is read. */
+  readonly onBytes?: (count: number) => void;
+}
+
 /**
- * Entries are named from `path`'s own name on: `src`, `src/main.c`. The stream is ended; what goes wrong is said in its last
- * entry and thrown here.
+ * The stream is ended; what goes wrong is said in its last entry and thrown here.
  * @throws {Refusal}
  */
-export async function packInto(to: Writable, path: string, signal: AbortSignal): Promise<Moved> {
+export async function packInto(to: Writable, wish: PackWish, signal: AbortSignal): Promise<Moved> {
   const { pack } = await import("tar-stream");
+  const { path, name = basename(path) || ".", onBytes } = wish;
   const archive = pack();
   archive.on("error", () => {}); // the reader left
   const onAbort = () => void to.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
   const flowing = flow(archive, to);
-  const tally = new Tally();
-  const failure = await new Packing(archive, tally, signal).add(path, basename(path) || ".").then(
+  const packing = new Packing(archive, { tally: new Tally(onBytes), ...wish }, signal);
+  const failure = await packing.add(path, name).then(
     () => undefined,
-    (error: unknown) => refusalFrom(error, path),
+    (error: unknown) => refusalFrom(error, pathIn(error) ?? path),
   );
-  const end = failure ?? tally.total();
+  const end = failure ?? packing.total();
   if (!to.destroyed) {
     archive.entry({ name: LAST_NAME }, encodeLast(end));
     archive.finalize();
@@ -37,6 +47,11 @@ export async function packInto(to: Writable, path: string, signal: AbortSignal):
   signal.removeEventListener("abort", onAbort);
   if (end instanceof Refusal) throw end;
   return end;
+}
+
+/** Of the one file, of many, that it is about. */
+function pathIn(error: unknown): string | undefined {
+  return error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
 }
 
 async function flow(archive: Pack, to: Writable): Promise<void> {
@@ -56,11 +71,19 @@ class Packing {
   readonly #archive: Pack;
   readonly #tally: Tally;
   readonly #signal: AbortSignal;
+  readonly #largeBytes: number;
+  readonly #left: string[] = [];
 
-  constructor(archive: Pack, tally: Tally, signal: AbortSignal) {
+  constructor(archive: Pack, { tally, largeBytes }: { tally: Tally; largeBytes?: number }, signal: AbortSignal) {
     this.#archive = archive;
     this.#tally = tally;
+    this.#largeBytes = largeBytes ?? Number.POSITIVE_INFINITY;
     this.#signal = signal;
+  }
+
+  total(): Moved {
+    const moved = this.#tally.total();
+    return this.#left.length === 0 ? moved : { ...moved, left: this.#left };
   }
 
   async add(path: string, name: string): Promise<void> {
@@ -74,7 +97,14 @@ class Packing {
     } else if (stats.isSymbolicLink()) {
       this.#tally.entry("symlink", name, 0);
       await this.#entry({ ...common, type: "symlink", linkname: await readlink(path) });
-    } else if (stats.isFile()) await this.#file(path, stats, common);
+    } else if (stats.isFile() && stats.size > this.#largeBytes) this.#leave(name);
+    else if (stats.isFile()) await this.#file(path, stats, common);
+  }
+
+  #leave(name: string): void {
+    if (this.#left.length === MAX_LEFT)
+      throw new Refusal("too-large", `over ${MAX_LEFT} files are larger than ${this.#largeBytes} bytes`);
+    this.#left.push(name);
   }
 
   async #file(path: string, { size }: Stats, common: { name: string; mode: number; mtime: Date }): Promise<void> {

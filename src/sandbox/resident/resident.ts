@@ -7,14 +7,9 @@ import type { Duplex } from "node:stream";
 import { startBeside } from "./beside.ts";
 import type { Sleeper } from "./clock.ts";
 import { dial } from "./dial.ts";
-import { serveExec } from "./exec.ts";
-import { serveGet, servePut } from "./files.ts";
 import { keepReading, MAX_STREAMS, sessionOptions, widen } from "./http2-session.ts";
-import { probe } from "./probe.ts";
 import { Refusal, refuse, refusalFrom } from "./refusal.ts";
 import { splice } from "./splice.ts";
-import { startSshd } from "./ssh.ts";
-import { setUpSsh } from "./ssh-setup.ts";
 
 export interface ResidentDeps {
   readonly sleeper: Sleeper;
@@ -92,9 +87,11 @@ export class Resident {
     }
   }
 
+  /** What each needs is loaded with the first that asks: the resident is up sooner. */
   readonly #answers: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
     exec: async ({ stream }) => {
       stream.respond({ ":status": 200 });
+      const { serveExec } = await import("./exec.ts");
       await serveExec(stream, this.#deps);
     },
     port: async ({ stream, rest, signal }) => {
@@ -103,6 +100,7 @@ export class Resident {
       await splice(stream, socket);
     },
     ssh: async ({ stream }) => {
+      const { startSshd } = await import("./ssh.ts");
       const sshd = await startSshd(this.#deps.folder, this.#deps.sshd);
       if (!stream.destroyed) stream.respond({ ":status": 200 });
       await splice(stream, sshd.duplex);
@@ -110,13 +108,16 @@ export class Resident {
     },
     put: async ({ stream, rest }) => {
       stream.respond({ ":status": 200 });
+      const { servePut } = await import("./files.ts");
       await servePut(stream, rest);
     },
     get: async ({ stream, rest, signal }) => {
       stream.respond({ ":status": 200 });
+      const { serveGet } = await import("./files.ts");
       await serveGet(stream, rest, signal);
     },
     "GET /probe": async ({ stream, query, signal }) => {
+      const { probe } = await import("./probe.ts");
       answerJson(stream, await probe(query.getAll("dial"), this.#deps.sleeper, signal));
     },
     "PUT /command": async ({ stream }) => {
@@ -125,6 +126,7 @@ export class Resident {
       answerJson(stream, {});
     },
     "PUT /ssh": async ({ stream }) => {
+      const { setUpSsh } = await import("./ssh-setup.ts");
       answerJson(stream, await setUpSsh(await readJson(stream), this.#deps));
     },
   };

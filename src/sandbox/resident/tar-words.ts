@@ -7,21 +7,31 @@ import { createHash } from "node:crypto";
 import { Refusal, type RefusalCode, refusalReply } from "./refusal.ts";
 
 export const LAST_NAME = ".p2prc-end";
-/** Of the last entry. */
-export const MAX_LAST_BYTES = 4_096;
+/** Of the last entry: `MAX_LEFT` names, or a reason. */
+export const MAX_LAST_BYTES = 1024 * 1024;
+/** Files too large for the archive that one archive may name. */
+export const MAX_LEFT = 1_000;
 
 export interface Moved {
   readonly files: number;
   readonly bytes: number;
   /** Over kind, name, size and content of each entry, in order. */
   readonly sha256: string;
+  /** Names of files that are too large for an archive and go by themselves (`file-range.ts`). */
+  readonly left?: readonly string[];
 }
 
 /** Counts what passes, alike on both ends. */
 export class Tally {
   readonly #hash = createHash("sha256");
+  readonly #onBytes: (count: number) => void;
   #files = 0;
   #bytes = 0;
+
+  /** @param onBytes hears of content as it passes */
+  constructor(onBytes: (count: number) => void = () => undefined) {
+    this.#onBytes = onBytes;
+  }
 
   entry(kind: string, name: string, size: number): void {
     this.#files++;
@@ -31,10 +41,15 @@ export class Tally {
   content(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
     this.#hash.update(bytes);
+    this.#onBytes(bytes.length);
   }
 
   get files(): number {
     return this.#files;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Once, at the end. */
@@ -47,8 +62,8 @@ export function encodeLast(end: Moved | Refusal): Buffer {
   return Buffer.from(JSON.stringify(end instanceof Refusal ? refusalReply(end) : end));
 }
 
-/** @throws {Refusal} what the sender said, or conflict: it is not what was sent */
-export function checkLast(json: string, received: Moved): void {
+/** @returns with what was left out @throws {Refusal} what the sender said, or conflict: it is not what was sent */
+export function checkLast(json: string, received: Moved): Moved {
   let sent: Partial<Moved> & { readonly error?: { readonly code?: string; readonly message?: string } };
   try {
     sent = JSON.parse(json) as typeof sent;
@@ -58,4 +73,9 @@ export function checkLast(json: string, received: Moved): void {
   if (sent.error !== undefined)
     throw new Refusal(sent.error.code as RefusalCode, sent.error.message ?? "the sender gave up");
   if (sent.sha256 !== received.sha256) throw new Refusal("conflict", "what arrived is not what was sent");
+  const { left } = sent;
+  if (left === undefined) return received;
+  if (!Array.isArray(left) || left.length > MAX_LEFT || !left.every((name) => typeof name === "string"))
+    throw new Refusal("bad-argument", "the end of the archive cannot be read");
+  return { ...received, left };
 }

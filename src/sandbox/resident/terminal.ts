@@ -74,8 +74,10 @@ interface Binding {
 
 /** Loaded with the first terminal. */
 export function binding(): Binding {
-  const load = createRequire(import.meta.url);
-  const { requireBinary } = load("@lydell/node-pty/requireBinary.js") as { requireBinary: (file: string) => Binding };
+  const require = createRequire(import.meta.url);
+  const { requireBinary } = require("@lydell/node-pty/requireBinary.js") as {
+    requireBinary: (file: string) => Binding;
+  };
   return requireBinary("pty.node");
 }
 

@@ -48,7 +48,9 @@ describe("an archive that was packed", () => {
   test("says why the sender gave up", async () => {
     await using lab = await Lab.open();
     const through = new PassThrough();
-    const sending = packInto(through, join(lab.path, "nothing-here"), signal).catch((error: unknown) => error);
+    const sending = packInto(through, { path: join(lab.path, "nothing-here") }, signal).catch(
+      (error: unknown) => error,
+    );
     await assert.rejects(unpackFrom(through, lab.into, KEEP), { code: "not-found", message: /no such file/u });
     assert.ok((await sending) instanceof Error);
   });
@@ -213,7 +215,7 @@ class Lab implements AsyncDisposable {
   async copy(name: string) {
     const through = new PassThrough();
     const [, received] = await Promise.all([
-      packInto(through, join(this.path, name), signal),
+      packInto(through, { path: join(this.path, name) }, signal),
       unpackFrom(through, this.into, KEEP),
     ]);
     return received;

@@ -20,6 +20,10 @@ export interface UnpackOptions {
   readonly outwardLinks: "keep" | "refuse";
   /** @default 1_000_000 */
   readonly maxEntries?: number;
+  /** Of all files together. @default none */
+  readonly maxBytes?: number;
+  /** Hears of content as it comes. */
+  readonly onBytes?: (count: number) => void;
 }
 
 const MAX_ENTRIES = 1_000_000;
@@ -29,23 +33,18 @@ const MAX_ENTRIES = 1_000_000;
  * @returns what was counted, once the last entry has confirmed it
  * @throws {Refusal} also for what the sender said in its last entry. What was complete before stays.
  */
-export async function unpackFrom(
-  source: Readable,
-  into: string,
-  { outwardLinks, maxEntries = MAX_ENTRIES }: UnpackOptions,
-): Promise<Moved> {
+export async function unpackFrom(source: Readable, into: string, options: UnpackOptions): Promise<Moved> {
+  const { maxEntries = MAX_ENTRIES } = options;
   const { extract } = await import("tar-stream");
   const archive = extract();
-  await mkdir(into, { recursive: true });
-  const unpacking = new Unpacking(await realpath(into), outwardLinks);
+  const made = (await mkdir(into, { recursive: true })) !== undefined;
+  const unpacking = new Unpacking(await realpath(into), { ...options, made });
   void feed(source, archive);
   try {
     for await (const entry of archive) {
       if (unpacking.tally.files >= maxEntries) throw new Refusal("too-large", `refused: over ${maxEntries} entries`);
       if (entry.header.name === LAST_NAME) {
-        const moved = unpacking.tally.total();
-        checkLast(await readLast(entry), moved);
-        return moved; // what may still come is not for us
+        return checkLast(await readLast(entry), unpacking.tally.total()); // what may still come is not for us
       }
       await unpacking.take(entry);
       entry.resume();
@@ -58,16 +57,18 @@ export async function unpackFrom(
 }
 
 class Unpacking {
-  readonly tally = new Tally();
+  readonly tally: Tally;
   readonly #folder: SafeFolder;
   readonly #root: string;
-  readonly #outwardLinks: UnpackOptions["outwardLinks"];
+  readonly #options: UnpackOptions & { readonly made: boolean };
   #parts = 0;
 
-  constructor(root: string, outwardLinks: UnpackOptions["outwardLinks"]) {
+  /** @param options `made`: the folder was not there before */
+  constructor(root: string, options: UnpackOptions & { readonly made: boolean }) {
     this.#root = root;
     this.#folder = new SafeFolder(root);
-    this.#outwardLinks = outwardLinks;
+    this.#options = options;
+    this.tally = new Tally(options.onBytes);
   }
 
   async take(entry: Entry): Promise<void> {
@@ -77,6 +78,7 @@ class Unpacking {
     if (parts.length === 0) {
       if (type !== "directory") throw refusedEntry(name, "it stands for the folder itself, and is none");
       this.tally.entry("directory", name, 0);
+      if (this.#options.made) await chmod(this.#root, ((entry.header.mode ?? 0o755) & 0o777) | 0o700);
     } else if (type === "directory") await this.#directory(entry, path);
     else if (type === "symlink") await this.#link(entry, path, linkname);
     else if (type === "link") await this.#hardLink(entry, path, linkname);
@@ -94,7 +96,7 @@ class Unpacking {
   async #link({ header: { name } }: Entry, path: string, target: string): Promise<void> {
     this.tally.entry("symlink", name, 0);
     if (target === "" || target.includes("\0")) throw refusedEntry(name, "a link to nothing");
-    if (this.#outwardLinks === "refuse" && this.#folder.leadsOut(path, target)) {
+    if (this.#options.outwardLinks === "refuse" && this.#folder.leadsOut(path, target)) {
       throw refusedEntry(name, "the link leads out of the folder");
     }
     await this.#makeWay(path);
@@ -119,6 +121,8 @@ class Unpacking {
   async #file(entry: Entry, path: string): Promise<void> {
     const { name, size, mode, mtime } = entry.header;
     this.tally.entry("file", name, size);
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.tally.bytes + size > maxBytes) throw new Refusal("too-large", `refused: over ${maxBytes} bytes come`);
     const part = join(dirname(path), `.p2prc-${process.pid}-${this.#parts++}-part`);
     try {
       await this.#write(entry, part);
