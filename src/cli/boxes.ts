@@ -115,12 +115,12 @@ export function formatState({ sandbox, reach }: Pick<Box, "sandbox" | "reach">):
   return reach === "lost" ? `${words}? (its node does not answer)` : words;
 }
 
-/** `port 1   127.0.0.1:40001 -> box:40001`. */
+/** `port 1   127.0.0.1:40001 -> box:40001`, and where a browser finds it. */
 export function portLines({ ports, sandbox }: Box): readonly string[] {
-  return ports.map(
-    ({ host, local, internal, url }, index) =>
-      `port ${index + 1}   ${host}:${local} -> ${sandbox.name}:${internal}${url === undefined ? "" : `   ${url}`}`,
-  );
+  return ports.flatMap(({ host, local, internal, url }, index) => [
+    `port ${index + 1}   ${host}:${local} -> ${sandbox.name}:${internal}`,
+    ...(url === undefined ? [] : [`url ${index + 1}    ${url}`]),
+  ]);
 }
 
 /** How `ssh` finds it. */

@@ -59,6 +59,7 @@ const KINDS: Readonly<Record<string, string>> = {
   pid: String.raw`\d+`,
   number: String.raw`\d+`,
   version: String.raw`\d+\.\d+\.\d+\S*`,
+  clock: String.raw`\d\d:\d\d`,
   time: String.raw`\d{4}-\d\d-\d\d \d\d:\d\d`,
   any: ".*",
 };

@@ -70,6 +70,7 @@ export const top = command<Flags>({
     const title = flags.guests === true ? "GUEST" : "NODE";
     io.progress("asking the nodes");
     let before = await look();
+    io.clear();
     if (json) return printJson(io, { sandboxes: before.rows });
     if (!io.interactive) {
       await io.clock.sleep(ONCE_MS, io.signal);
