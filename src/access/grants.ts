@@ -77,6 +77,12 @@ export class Grants {
     return Array.from(this.#entries.values(), ({ stored }) => this.#row(stored));
   }
 
+  /** What the holder of a grant is called here. */
+  nameOf(id: NodeId): string | undefined {
+    const stored = this.#entries.get(id)?.stored;
+    return stored === undefined ? undefined : shownName(this.#named(stored));
+  }
+
   /** The invite that the grant of `id` came from. */
   inviteOf(id: NodeId): string | undefined {
     return this.#entries.get(id)?.stored.invite;

@@ -80,6 +80,7 @@ const shapes: { readonly [K in ConfigKey]: string } = {
   lends: "say `yes` or `no` (in config.json true or false)",
   info: "write one line of at most 200 characters",
   labels: "write at most 8, as in `site=attic`: small letters, digits and = . _ -",
+  runtime: "write `docker`, `podman` or `bubblewrap`",
 };
 
 function unknownKey(key: string, source: string): Failure {

@@ -21,6 +21,8 @@ const Choices = {
   lends: Type.Boolean(),
   /** The owner's free text, for everybody to read. */
   info: Type.String({ maxLength: 200 }),
+  /** What makes sandboxes. Absent: the one with the best walls. */
+  runtime: Type.Enum(["docker", "podman", "bubblewrap"]),
   /** Words that others may choose nodes by, as in `site=attic`. */
   labels: Type.Array(Type.String({ pattern: "^[a-z0-9][a-z0-9=._-]{0,31}$" }), { maxItems: 8 }),
 };
@@ -35,6 +37,7 @@ export const ConfigSchema = Type.Object(
     lends: Type.Optional(Choices.lends),
     info: Type.Optional(Choices.info),
     labels: Type.Optional(Choices.labels),
+    runtime: Type.Optional(Choices.runtime),
   },
   { additionalProperties: false },
 );
@@ -63,4 +66,5 @@ export const spellings: { readonly [K in ConfigKey]: Spelling } = {
   lends: { flag: "-s", variable: "P2PRC_LENDS", type: "yes or no" },
   info: { flag: "--info", variable: "P2PRC_INFO", type: "text" },
   labels: { flag: "--label", variable: "P2PRC_LABELS", type: "list" },
+  runtime: { flag: "--runtime", variable: "P2PRC_RUNTIME", type: "text" },
 };

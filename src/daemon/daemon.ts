@@ -5,7 +5,7 @@
 
 import { type RouteRow, serveAccess } from "../access/index.ts";
 import { Scope } from "../base/index.ts";
-import type { Caller } from "../core/index.ts";
+import { type Caller, Failure } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
 import type { RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
@@ -16,6 +16,7 @@ import { openGround, type World } from "./ground.ts";
 import { type GuestSide, openGuestSide } from "./guest-side.ts";
 import { LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
+import { openOwnerSide, type OwnerSide } from "./owner-side.ts";
 import { buildParts, type Parts } from "./parts.ts";
 import { serveDaemon } from "./serve.ts";
 import { countsOf, statusOf } from "./status.ts";
@@ -39,11 +40,13 @@ export class Daemon implements AsyncDisposable {
     try {
       const parts = buildParts(await openGround(world, scope), scope);
       const guest = openGuestSide(parts, scope);
-      const surface = await answer({ parts, guest }, scope, signal);
+      const owner = openOwnerSide(parts, scope);
+      const surface = await answer({ parts, guest, owner }, scope, signal);
       connect(parts, scope);
       run(parts, scope);
       scope.spawn((ending) => guest.run(ending));
-      if (world.config.lends === true) await parts.lending.turn(true, signal);
+      scope.spawn((ending) => owner.leases.run(ending));
+      if (world.config.lends === true && !owner.leases.sandboxes.panicked) await parts.lending.turn(true, signal);
       parts.log.info("the daemon is up", { id: parts.identity.id, name: parts.name, pid: world.pid });
       return new Daemon(scope, parts, surface);
     } catch (error) {
@@ -72,10 +75,11 @@ export class Daemon implements AsyncDisposable {
 interface Sides {
   readonly parts: Parts;
   readonly guest: GuestSide;
+  readonly owner: OwnerSide;
 }
 
 /** From here on requests are answered, on every carrier and on the local socket. */
-async function answer({ parts, guest }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
+async function answer({ parts, guest, owner }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
   const { answering, grants, log, home, random } = parts;
   const sockets: { local?: LocalServer } = {};
   const callerOf = (request: RawRequest): Caller =>
@@ -85,11 +89,11 @@ async function answer({ parts, guest }: Sides, scope: Scope, signal: AbortSignal
     log,
     metrics,
     guard: { callerOf: ({ raw }) => callerOf(raw), roleOf: (caller) => grants.roleOf(caller) },
-    plugins: [...pluginsOf(parts, metrics), ...guest.plugins],
+    plugins: [...pluginsOf({ parts, guest, owner }, metrics), ...guest.plugins, ...owner.plugins],
   });
   scope.defer(() => app.close());
   const handler = handlerOf(app);
-  const tunnels = [...guest.tunnels, ...(parts.tunnels ?? [])];
+  const tunnels = [...guest.tunnels, ...owner.tunnels, ...(parts.tunnels ?? [])];
   const opener = tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log });
   answering.attach(handler, opener);
   const token = home.platform === "win32" ? await openToken(home, random) : undefined;
@@ -97,17 +101,17 @@ async function answer({ parts, guest }: Sides, scope: Scope, signal: AbortSignal
   return { routes, tunnels };
 }
 
-function pluginsOf(parts: Parts, metrics: Metrics) {
+function pluginsOf({ parts, owner }: Sides, metrics: Metrics) {
   const { table, clock, log } = parts;
   return [
-    pluginOfDaemon(parts, metrics),
+    pluginOfDaemon(parts, owner, metrics),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
     pluginOfAccess(parts),
   ];
 }
 
-function pluginOfDaemon(parts: Parts, metrics: Metrics) {
+function pluginOfDaemon(parts: Parts, { leases, runtime }: OwnerSide, metrics: Metrics) {
   const { network, table, lending, logFile, stop, own, twins, identity } = parts;
   const describe = (): NodeDescription => {
     const { record, signed } = own.latest;
@@ -116,8 +120,12 @@ function pluginOfDaemon(parts: Parts, metrics: Metrics) {
   return serveDaemon({
     describe,
     met: ({ id, remote }, boot) => void (id === identity.id && twins.met({ boot, remote })),
-    status: () => statusOf(parts),
+    status: () => statusOf(parts, { runtime, panicked: leases.sandboxes.panicked }),
     lend: async (on, signal) => {
+      if (on && leases.sandboxes.panicked)
+        throw new Failure("conflict", "everything was stopped with `p2prc panic`", {
+          hint: "run `p2prc panic --off` first",
+        });
       await lending.turn(on, signal);
       return lending.on;
     },

@@ -5,6 +5,7 @@ import type { Clock, Log, Random, Scope } from "../base/index.ts";
 import type { Config } from "../config/index.ts";
 import { AllowedNetworks } from "../core/index.ts";
 import type { Identity } from "../network/index.ts";
+import type { RuntimeCandidate } from "../sandbox/index.ts";
 import { type Home, lockHome, openDatabase, openName } from "../store/index.ts";
 import type { LogFile } from "./log-file.ts";
 import { openIdentity } from "./open-identity.ts";
@@ -24,6 +25,8 @@ export interface World {
   readonly stop: () => void;
   /** Kinds of tunnel beside those of the rooms, as a bench brings. @default none */
   readonly tunnels?: readonly TunnelKind[];
+  /** What may make sandboxes here. @default what is found on this machine */
+  readonly runtimes?: readonly RuntimeCandidate[];
 }
 
 export interface Ground extends World {

@@ -5,7 +5,7 @@
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { Scope, systemClock, systemRandom } from "../base/index.ts";
-import { readConfig } from "../config/index.ts";
+import { type Config, readConfig } from "../config/index.ts";
 import { Failure } from "../core/index.ts";
 import { openHome } from "../store/index.ts";
 import { Daemon } from "./daemon.ts";
@@ -80,9 +80,10 @@ function parseFlags(args: readonly string[]) {
         lends: { type: "boolean" },
         info: { type: "string" },
         label: { type: "string", multiple: true },
+        runtime: { type: "string" },
       },
     });
-    const { name, port, listen, lends, info, label: labels } = values;
+    const { name, port, listen, lends, info, label: labels, runtime } = values;
     return {
       name,
       port: port === undefined ? undefined : Number(port),
@@ -92,6 +93,7 @@ function parseFlags(args: readonly string[]) {
       lends,
       info,
       labels,
+      runtime: runtime as Config["runtime"], // whether it is one is for the check
     };
   } catch (cause) {
     throw new Failure(

@@ -1,6 +1,7 @@
 /** What `p2prc status` shows. */
 
 import { formatEndpoint, VERSION } from "../core/index.ts";
+import type { LateRuntime } from "../sandbox/index.ts";
 import type { Status } from "./contract.ts";
 import { freeBytes } from "../store/index.ts";
 import type { Parts } from "./parts.ts";
@@ -8,7 +9,13 @@ import type { Parts } from "./parts.ts";
 /** The log of SQLite and its index, for one change. */
 const ENOUGH_BYTES = 64 * 1024;
 
-export function statusOf(parts: Parts): Status {
+export interface LendingState {
+  readonly runtime: Pick<LateRuntime, "facts" | "found" | "passedOver">;
+  /** Whether the owner stopped everything. */
+  readonly panicked: boolean;
+}
+
+export function statusOf(parts: Parts, state: LendingState): Status {
   const { identity, name, pid, startedAt, home, lending, whereabouts, logFile, boot } = parts;
   return {
     id: identity.id,
@@ -22,7 +29,7 @@ export function statusOf(parts: Parts): Status {
     addresses: whereabouts.near.map(formatEndpoint),
     links: linksOf(parts),
     nodes: countsOf(parts),
-    warnings: warningsOf(parts),
+    warnings: [...warningsOf(parts), ...lendingWarnings(parts, state)],
     logFile: logFile.path,
     boot,
   };
@@ -54,7 +61,7 @@ export function countsOf({ table }: Pick<Parts, "table">): Status["nodes"] {
 function warningsOf(parts: Parts): string[] {
   const { twins, warnings, home, logFile, lending, whereabouts } = parts;
   const all = [...warnings, ...twins.warnings];
-  if (isDiskFull(parts)) all.push(`the disk is full: changes are lost at the end (\`df -h ${home.path}\` shows it)`);
+  if (isDiskFull(parts)) all.push(`the disk is full: nothing new can be kept (\`df -h ${home.path}\` shows it)`);
   if (home.uid === 0) all.push("the daemon runs as root; an ordinary user is enough");
   if (logFile.lost > 0) all.push(`${logFile.lost} lines of the log could not be written`);
   if (lending.on && whereabouts.near.length === 0) all.push("this machine has no address that others could reach");
@@ -64,4 +71,15 @@ function warningsOf(parts: Parts): string[] {
 /** Something waits for room, or the next thing would. */
 function isDiskFull({ own, table, home }: Parts): boolean {
   return own.stale || table.unwritten || (freeBytes(home.path) ?? ENOUGH_BYTES) < ENOUGH_BYTES;
+}
+
+/** What keeps guests from getting sandboxes, or what they would lack. */
+function lendingWarnings({ lending }: Parts, { runtime, panicked }: LendingState): string[] {
+  if (panicked) return ["everything is frozen; `p2prc panic --off` lets it go on"];
+  if (!lending.on) return [];
+  if (runtime.found) return [...runtime.facts.problems];
+  const { passedOver } = runtime;
+  return passedOver.length === 0
+    ? []
+    : [`this machine can make no sandboxes (${passedOver.join("; ")}); see \`p2prc doctor\``];
 }

@@ -13,3 +13,8 @@ export { openClientKey } from "./ssh/client-key.ts";
 export { SshFiles } from "./ssh/ssh-files.ts";
 export { PrivateUrls } from "./web/private-urls.ts";
 export type { Visited } from "./web/visit.ts";
+export { type AskTool, findGpuDevices } from "./lease/gpu-devices.ts";
+export { Leases, type LeasesDeps } from "./lease/leases.ts";
+export { runtimeCandidates } from "./runtime/candidates.ts";
+export { LateRuntime } from "./runtime/late-runtime.ts";
+export type { RuntimeCandidate } from "./runtime/pick-runtime.ts";

@@ -30,6 +30,8 @@ export interface SandboxRoutesDeps {
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
   /** @throws {Failure} not-allowed */
   readonly guestOf: (caller: Caller) => Guest;
+  /** Resolves when it is known what the runtime can do. */
+  readonly ready: () => Promise<void>;
   readonly log: Log;
 }
 
@@ -90,7 +92,7 @@ function serveMaking(app: FastifyInstance, { sandboxes, runtime, guestOf, log }:
 }
 
 function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
-  const { sandboxes, streams, runtime, gpus, guestOf } = deps;
+  const { sandboxes, streams, runtime, gpus, guestOf, ready } = deps;
   const { book } = sandboxes;
   const show = (lease: Lease) => shown(lease, runtime.facts.kind, book.leftMs(lease));
 
@@ -116,6 +118,7 @@ function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
 
   app.get("/v1/offer", { config, schema: { response: { 200: Offer } } }, async (request): Promise<Offer> => {
     const guest = guestOf(request.caller);
+    await ready();
     const { facts } = runtime;
     const all = await gpus(request.signal);
     const held = new Set(book.all.flatMap((lease) => lease.gpus.map(({ uuid }) => uuid)));

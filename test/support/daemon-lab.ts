@@ -15,12 +15,15 @@ import { Daemon } from "../../src/daemon/daemon.ts";
 import { LogFile } from "../../src/daemon/log-file.ts";
 import { pinoLog } from "../../src/daemon/pino-log.ts";
 import type { TunnelKind } from "../../src/daemon/tunnels.ts";
+import type { RuntimeCandidate } from "../../src/sandbox/index.ts";
 import { openHome } from "../../src/store/index.ts";
 
 export interface LabDaemonOptions {
   readonly config?: Config;
   readonly clock?: Clock;
   readonly tunnels?: readonly TunnelKind[];
+  /** What makes sandboxes. @default nothing */
+  readonly runtimes?: readonly RuntimeCandidate[];
 }
 
 /** Loopback only, heard by nobody else, and lending. */
@@ -60,6 +63,7 @@ export class DaemonLab implements AsyncDisposable {
       logFile,
       stop: stopped.resolve,
       tunnels: options.tunnels ?? [],
+      runtimes: options.runtimes ?? [],
     };
     const daemon = new LabDaemon(await Daemon.open(world, never), logFile, stopped.promise);
     this.#open.set(name, daemon);
@@ -115,7 +119,7 @@ export class LabDaemon {
   }
 
   /** As its own person asks, on the socket in the home. @throws what it answers, when that is an error */
-  async ask<T>(method: "GET" | "POST" | "DELETE" | "PATCH", path: string, body?: unknown): Promise<T> {
+  async ask<T>(method: "GET" | "POST" | "PUT" | "DELETE" | "PATCH", path: string, body?: unknown): Promise<T> {
     const { status, reply } = await this.#ask({ method, path, body });
     const value = JSON.parse(await text(reply).then((said) => said.trim().split("\n").at(-1) ?? "")) as T;
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(value)}`);

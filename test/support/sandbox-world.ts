@@ -1,7 +1,7 @@
 /** An owner's node with its leases, on a runtime in memory and on the test's own clock; it can be killed and started again. */
 
 import type { DatabaseSync } from "node:sqlite";
-import { type Facts, type Log, silentLog } from "../../src/base/index.ts";
+import { type Facts, type Log, silentLog, systemRandom } from "../../src/base/index.ts";
 import { type Caller, defaultGrant, type Grant, type NodeId } from "../../src/core/index.ts";
 import type { CreateRequest } from "../../src/sandbox/contract.ts";
 import { Leases, type LeasesDeps } from "../../src/sandbox/lease/leases.ts";
@@ -131,6 +131,7 @@ export class SandboxWorld implements AsyncDisposable {
         this.lends = false;
       },
       clock: this.clock,
+      random: systemRandom,
       log,
     };
     return new Leases(deps);

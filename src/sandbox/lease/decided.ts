@@ -2,6 +2,7 @@
 
 import { Failure, type Grant } from "../../core/index.ts";
 import type { CreateRequest } from "../contract.ts";
+import { noRuntime } from "../runtime/late-runtime.ts";
 import { type Profile, profiles, type RuntimeFacts } from "../runtime/runtime.ts";
 import { chooseGpus } from "./gpu-choice.ts";
 import { DISK_RESERVE_BYTES, type Guest, type House, lent, promisedDisk } from "./house.ts";
@@ -38,6 +39,7 @@ export function decided(request: CreateRequest, guest: Guest, house: House): Lea
     command: request.command ?? null,
     ports: request.ports ?? 0,
     sshKey: request.sshKey,
+    hostSeed: house.hostSeed,
     state: "making",
     holds: [],
     unsettled: false,
@@ -55,6 +57,7 @@ export function decided(request: CreateRequest, guest: Guest, house: House): Lea
 
 function profileOf({ profile }: CreateRequest, facts: RuntimeFacts): Profile {
   const had = facts.profiles ?? profiles;
+  if (had.length === 0) throw noRuntime(facts.problems);
   const chosen = profile ?? (had.includes("dev") ? "dev" : "strict");
   if (had.includes(chosen)) return chosen;
   throw new Failure("not-supported", `this node cannot make "${chosen}" sandboxes`, { hint: "leave `--profile` out" });

@@ -27,6 +27,8 @@ export interface House {
   /** Whether the holder of a lease is another machine of the owner's. */
   readonly isOwn: (guest: NodeId) => boolean;
   readonly wallTime: number;
+  /** Fresh randomness for the host key of a sandbox, in base64. */
+  readonly hostSeed: string;
 }
 
 /** Left for the owner, whatever is asked for. */

@@ -9,10 +9,8 @@ import { Inside } from "../inside/inside.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import type { Lease } from "./lease.ts";
+import type { SshFacts } from "./prepare-ssh.ts";
 import { unlessAborted } from "./turns.ts";
-
-/** What SSH needs inside, or why it cannot be had. */
-export type SshFacts = Pick<Lease, "hostKey" | "sshProblem">;
 
 export interface InsidesDeps {
   readonly runtime: Pick<Runtime, "open">;

@@ -58,6 +58,8 @@ export const Lease = Type.Object({
   command: Type.Union([Type.Array(Type.String()), Type.Null()]),
   ports: Type.Integer(),
   sshKey: Type.String(),
+  /** 32 bytes in base64, from which the sandbox's host key is made. */
+  hostSeed: Type.String(),
   /** What is wanted: `paused` follows from `holds`. */
   state: Type.Enum(["making", "running", "stopped", "removing"]),
   holds: Type.Array(Type.Object({ kind: Type.Enum([...holdKinds]), why: Type.String() })),

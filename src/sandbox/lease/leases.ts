@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import type { FastifyPluginAsync } from "fastify";
-import { type Clock, type Log, Scope } from "../../base/index.ts";
+import { type Clock, type Log, type Random, Scope } from "../../base/index.ts";
 import { type Caller, defaultGrant, Failure, type Grant, type NodeId } from "../../core/index.ts";
 import { serveSandboxes } from "../serve.ts";
 import { serveOwner } from "../serve-owner.ts";
@@ -13,6 +13,7 @@ import { Insides, type InsidesDeps } from "./insides.ts";
 import { Keeper } from "./keeper.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { LeaseStore } from "./lease-store.ts";
+import { prepareSsh } from "./prepare-ssh.ts";
 import { Reconciler } from "./reconciler.ts";
 import { Sampler } from "./sampler.ts";
 import { Sandboxes } from "./sandboxes.ts";
@@ -22,35 +23,44 @@ import { WallWatch } from "./wall-watch.ts";
 export interface LeasesDeps {
   /** This node's own id: its person's sandboxes here go by it. */
   readonly id: NodeId;
-  readonly runtime: Runtime;
+  readonly runtime: Runtime & { readonly found?: boolean; ready?(): Promise<void> };
   readonly database: DatabaseSync;
   readonly grantOf: (id: NodeId) => Grant | undefined;
   readonly nameOf: (id: NodeId) => string;
   readonly lends: () => boolean;
   readonly machine: () => Machine;
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
-  readonly prepareSsh: InsidesDeps["prepareSsh"];
+  /** @default asks the resident */
+  readonly prepareSsh?: InsidesDeps["prepareSsh"];
   /** Ends every link on which a guest asks. */
   readonly hangUp: () => void;
   readonly stopLending: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
 }
+
+/** A node that begins to lend looks what it can make. */
+const LOOK_EVERY_MS = 1_000;
 
 export class Leases implements AsyncDisposable {
   readonly sandboxes: Sandboxes;
   readonly streams: Streams;
   readonly reconciler: Reconciler;
   readonly plugins: readonly FastifyPluginAsync[];
+  readonly #deps: LeasesDeps;
   readonly #keeper: Keeper;
   readonly #scope = new Scope();
 
   constructor(deps: LeasesDeps) {
+    this.#deps = deps;
     const { id, clock, log, gpus, nameOf, hangUp, stopLending } = deps;
     const runtime = new TimedRuntime(deps.runtime, clock);
+    const ready = async () => await deps.runtime.ready?.();
+    const needed = () => deps.lends() || deps.runtime.found !== false;
     const store = new LeaseStore(deps.database);
     const book = new LeaseBook({ store, clock, log });
-    const insides = this.#scope.own(new Insides({ runtime, prepareSsh: deps.prepareSsh, clock }));
+    const insides = this.#scope.own(new Insides({ runtime, prepareSsh: deps.prepareSsh ?? prepareSsh, clock }));
     const ownGrant: Grant = { ...defaultGrant, kind: "own" };
     const grantOf = (guest: NodeId) => (guest === id ? ownGrant : deps.grantOf(guest));
     const guestOf = (caller: Caller): Guest => {
@@ -62,22 +72,36 @@ export class Leases implements AsyncDisposable {
     const streams = new Streams({ book, insides, guestOf });
     const takeLinkBytes = streams.takeBytes.bind(streams);
     const sampler = new Sampler({ book, runtime, takeLinkBytes, clock, log });
-    const sandboxes = this.#scope.own(new Sandboxes({ ...deps, runtime, store, book, insides, sampler, grantOf }));
+    const sandboxes = this.#scope.own(
+      new Sandboxes({ ...deps, runtime, store, book, insides, sampler, grantOf, ready }),
+    );
     this.sandboxes = sandboxes;
     this.streams = streams;
-    this.reconciler = new Reconciler({ id, sandboxes, insides, runtime, log });
+    this.reconciler = new Reconciler({ id, sandboxes, insides, runtime, needed, ready, log });
     const wallWatch = new WallWatch({ sandboxes, runtime, log });
     const { reconciler } = this;
     this.#keeper = new Keeper({ sandboxes, reconciler, wallWatch, sampler, grantOf, clock, log });
     const wallTime = () => clock.wallTime();
     this.plugins = [
-      serveSandboxes({ sandboxes, streams, runtime, gpus, guestOf, log }),
+      serveSandboxes({ sandboxes, streams, runtime, gpus, guestOf, ready, log }),
       serveOwner({ sandboxes, store, sampler, streams, runtime, nameOf, hangUp, stopLending, wallTime }),
     ];
   }
 
-  run(signal: AbortSignal): Promise<void> {
-    return this.#keeper.run(signal);
+  async run(signal: AbortSignal): Promise<void> {
+    await using scope = new Scope(signal);
+    scope.spawn((ending) => this.#keeper.run(ending));
+    scope.spawn((ending) => this.#lookAhead(ending));
+    await new Promise((resolve) => scope.signal.addEventListener("abort", resolve, { once: true }));
+  }
+
+  /** The first guest should not wait until a runtime is found. */
+  async #lookAhead(signal: AbortSignal): Promise<void> {
+    const { runtime, lends, clock } = this.#deps;
+    while (runtime.found === false) {
+      if (lends()) await runtime.ready?.();
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
   }
 
   /** Sandboxes stay. */

@@ -18,6 +18,10 @@ export interface ReconcilerDeps {
   readonly sandboxes: Sandboxes;
   readonly insides: Insides;
   readonly runtime: Pick<Runtime, "list" | "remove">;
+  /** Whether there can be a sandbox at all: a node that never made one does not look for a runtime. */
+  readonly needed: () => boolean;
+  /** Resolves when it is known what the runtime can do. */
+  readonly ready: () => Promise<void>;
   readonly log: Log;
 }
 
@@ -38,8 +42,10 @@ export class Reconciler {
 
   /** Compares what is written with what is there. */
   async reconcile(signal: AbortSignal): Promise<void> {
-    const { sandboxes, runtime } = this.#deps;
+    const { sandboxes, runtime, needed, ready } = this.#deps;
     const { book } = sandboxes;
+    if (book.size === 0 && !needed()) return;
+    await ready();
     const quiet = new Map(book.all.filter(({ id }) => !sandboxes.isBusy(id)).map((lease) => [lease.id, lease]));
     const found = await this.#list(() => runtime.list(signal));
     if (found === undefined) return;

@@ -5,10 +5,10 @@
  * start. Only `LeaseBook` and `Runtime` know what is; here is only the order of things.
  */
 
-import { type Clock, type Log, Scope } from "../../base/index.ts";
+import { type Clock, type Log, type Random, Scope } from "../../base/index.ts";
 import { Failure, type Grant, type NodeId } from "../../core/index.ts";
 import type { CreateRequest, LendLimits } from "../contract.ts";
-import type { GpuDevice, Runtime } from "../runtime/runtime.ts";
+import type { GpuDevice, ImageProgress, Runtime } from "../runtime/runtime.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import { admit, admitLifetime } from "./admission.ts";
 import type { Guest, House, Machine } from "./house.ts";
@@ -16,7 +16,8 @@ import { type HoldKind, isPaused, type Lease, specOf } from "./lease.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { LeaseStore } from "./lease-store.ts";
 import { Makings, type MakingsOptions, type Note } from "./makings.ts";
-import type { Insides, SshFacts } from "./insides.ts";
+import type { Insides } from "./insides.ts";
+import type { SshFacts } from "./prepare-ssh.ts";
 import type { Sampler } from "./sampler.ts";
 import { eachOf, Turns, unlessAborted } from "./turns.ts";
 
@@ -32,12 +33,16 @@ export interface SandboxesDeps {
   readonly lends: () => boolean;
   readonly machine: () => Machine;
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
+  /** Resolves when it is known what the runtime can do. */
+  readonly ready: () => Promise<void>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
 }
 
 /** Sandboxes that are frozen, or removed, at the same time. */
 const AT_ONCE = 32;
+const HOST_SEED_BYTES = 32;
 const STOPPED = "the owner stopped everything";
 
 export class Sandboxes implements AsyncDisposable {
@@ -75,7 +80,7 @@ export class Sandboxes implements AsyncDisposable {
 
   /** What a decision about `gpus` would be made from. */
   house(gpus: readonly GpuDevice[] = []): House {
-    const { runtime, machine, grantOf, clock } = this.#deps;
+    const { runtime, machine, grantOf, clock, random } = this.#deps;
     return {
       facts: runtime.facts,
       machine: machine(),
@@ -84,6 +89,7 @@ export class Sandboxes implements AsyncDisposable {
       leases: this.book.all,
       isOwn: (id) => grantOf(id)?.kind === "own",
       wallTime: clock.wallTime(),
+      hostSeed: Buffer.from(random.bytes(HOST_SEED_BYTES)).toString("base64"),
     };
   }
 
@@ -96,6 +102,7 @@ export class Sandboxes implements AsyncDisposable {
     { request, note }: { readonly request: CreateRequest; readonly note: Note },
     signal: AbortSignal,
   ): Promise<Lease> {
+    await this.#deps.ready();
     const gpus = request.gpu === undefined ? [] : await this.#deps.gpus(signal);
     // From here to `begin` nothing waits: two requests cannot both be given what there is once.
     const known = this.#known(guest.id, request.id);
@@ -229,8 +236,9 @@ export class Sandboxes implements AsyncDisposable {
     const { runtime, insides, id: node, log } = this.#deps;
     const { id } = lease;
     try {
-      note({ step: "starting" });
-      await runtime.create(specOf(lease, node), (progress) => note({ step: "pulling", ...progress }), signal);
+      const pulled = ({ layers }: ImageProgress) => layers.done >= layers.all;
+      const told = (progress: ImageProgress) => note({ step: pulled(progress) ? "starting" : "pulling", ...progress });
+      await runtime.create(specOf(lease, node), told, signal);
       note({ step: "verifying" });
       const ssh = await insides.prepare(lease, signal);
       signal.throwIfAborted();
