@@ -25,6 +25,18 @@ describe("race", () => {
     assert.deepEqual(lab.outcomes, ["tcp6 unreachable", "tcp4 open"]);
   });
 
+  test("starts IPv4 at once when there is no IPv6 to wait for", async () => {
+    const lab = new Lab([four({ opensAfterMs: 5 })]);
+    assert.equal(await lab.run(5), "four");
+  });
+
+  test("counts the later ways from the first one there is", async () => {
+    const relay = four({ opensAfterMs: 5, delayMs: 2_000 });
+    const lab = new Lab([four({}), relay]);
+    assert.equal(await lab.run(1_750 + 5), "four");
+    assert.deepEqual(lab.outcomes.sort(), ["tcp4 cancelled", "tcp4 open"]);
+  });
+
   test("fails with what each way said when all fail", async () => {
     const lab = new Lab([six({ failsAfterMs: 5 }), four({ failsAfterMs: 5, code: "timed-out" })]);
     const failure = await lab.run(1_000);
@@ -70,6 +82,8 @@ interface Fate {
   readonly opensAfterMs?: number;
   readonly failsAfterMs?: number;
   readonly code?: "unreachable" | "timed-out" | "wrong-key";
+  /** @default 0 for IPv6, 250 for IPv4 */
+  readonly delayMs?: number;
   /** Does not stop when it is cancelled. */
   readonly stubborn?: boolean;
 }
@@ -112,11 +126,14 @@ class Lab {
     return await result;
   }
 
-  way(name: "six" | "four", { opensAfterMs, failsAfterMs, code = "unreachable", stubborn = false }: Fate): Way {
+  way(
+    name: "six" | "four",
+    { opensAfterMs, failsAfterMs, code = "unreachable", stubborn = false, delayMs }: Fate,
+  ): Way {
     return {
       kind: name === "six" ? "tcp6" : "tcp4",
       address: name,
-      delayMs: name === "six" ? 0 : 250,
+      delayMs: delayMs ?? (name === "six" ? 0 : 250),
       open: async (signal) => {
         await this.clock.sleep(opensAfterMs ?? failsAfterMs ?? 1e9, stubborn ? new AbortController().signal : signal);
         if (failsAfterMs !== undefined) throw new Failure(code, `${name}: ${code}`);

@@ -12,7 +12,7 @@ export interface Way {
   readonly kind: PathKind;
   /** Where it leads, for people: `192.0.2.7:8088`. */
   readonly address: string;
-  /** When it starts, counted from the first. */
+  /** When it starts. The first one there is starts at once: the others are counted from that. */
   readonly delayMs: number;
   open(signal: AbortSignal): Promise<H2Link>;
 }
@@ -68,7 +68,8 @@ class Race {
 
   async #startInTime(scope: Scope, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    const startedAt = clock.now();
+    const [first] = this.#waiting;
+    const startedAt = clock.now() - (first?.delayMs ?? 0); // who has nothing but IPv4 waits for nobody
     if (this.#waiting.length === 0) this.#startNext(scope); // which says that there is no way
     while (this.#waiting[0] !== undefined && !this.#won) {
       const dueMs = this.#waiting[0].delayMs - (clock.now() - startedAt);
@@ -125,7 +126,7 @@ function verdict(failures: readonly Failure[]): Failure {
   if (wrongKey !== undefined) return wrongKey;
   const reasons = [...new Set(failures.map(({ message }) => message))];
   return new Failure("unreachable", reasons.length === 0 ? "no address of that node is known" : reasons.join("; "), {
-    hint: "`p2prc why NODE` shows each attempt",
+    hint: (failures.length === 1 ? failures[0]?.hint : undefined) ?? "`p2prc why NODE` shows each attempt",
     cause: failures[0],
   });
 }
