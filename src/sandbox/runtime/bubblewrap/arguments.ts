@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import type { Profile } from "../runtime.ts";
+import { OWN_FILES } from "./images/entries.ts";
 import { GUEST_ID } from "./made-etc.ts";
 
 /** What of the host's system is shown where there is no image. */
@@ -59,9 +60,9 @@ const RUN_BYTES = 16 * 1024 ** 2;
 export function viewArguments(view: ViewOptions, host: HostSystem): string[] {
   return [
     ...namespaces(view),
-    ...(view.image === undefined ? hostSystem(host) : ["--bind", view.image, "/"]),
+    ...(view.image === undefined ? hostSystem(host) : [isReadOnly(view) ? "--ro-bind" : "--bind", view.image, "/"]),
     ...kernel(host),
-    ...(view.image === undefined ? madeFolders(view, host) : []),
+    ...(view.image === undefined ? madeFolders(view, host) : imageFiles(view)),
     ...writable(view),
     ...view.devices.flatMap((device) => ["--dev-bind", device, device]),
     ...view.libraries.flatMap((library) => ["--ro-bind", library, library]),
@@ -109,8 +110,23 @@ function madeFolders({ layer, profile }: ViewOptions, { etc }: HostSystem): stri
       path,
     ]),
     ...["--symlink", "/run", "/var/run", "--symlink", "/run/lock", "/var/lock"],
-    ...["--bind", join(layer, "home"), "/home/guest", "--bind", join(layer, "var-tmp"), "/var/tmp"],
+    ...homes(layer),
   ];
+}
+
+function homes(layer: string): string[] {
+  return ["--bind", join(layer, "home"), "/home/guest", "--bind", join(layer, "var-tmp"), "/var/tmp"];
+}
+
+/** In `strict` nobody inside may change the image, and so no writable copy of it is made. */
+export function isReadOnly({ profile }: Pick<ViewOptions, "profile">): boolean {
+  return profile === "strict";
+}
+
+function imageFiles(view: ViewOptions): string[] {
+  const way = isReadOnly(view) ? "--ro-bind" : "--bind";
+  const files = OWN_FILES.flatMap((file) => [way, join(view.layer, file), `/${file}`]);
+  return isReadOnly(view) ? [...files, ...homes(view.layer)] : files;
 }
 
 /** In memory as far as it goes, with a size: the limit of memory counts it too, where there is one. */

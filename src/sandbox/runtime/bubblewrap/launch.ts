@@ -12,8 +12,10 @@ import { type FileHandle, open, readdir, readFile, rename, writeFile } from "nod
 import { createServer, type Server } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { Failure } from "../../../core/index.ts";
 import { DEV_CAPABILITIES } from "./arguments.ts";
+import { mountOver } from "./mounts.ts";
 import type { SandboxFolder } from "./sandbox-folder.ts";
 import { runTool } from "./run-tool.ts";
 import type { Users } from "./uid-ranges.ts";
@@ -36,8 +38,11 @@ export interface Launch {
 
 /** A program of /bin/sh that is always the same; what it runs are its arguments, which it does not read. */
 const WAIT = 'echo >&3; exec 3>&-; read -r _ && exec "$@" </dev/null';
+/** The same with an input: what was its descriptor 4. */
+const WAIT_AND_READ = 'echo >&3; exec 3>&-; read -r _ && exec "$@" <&4 4>&-';
 const READY = 3;
 const SECCOMP = 4;
+const INPUT = 4;
 const SOCKET = 5;
 const STATUS = 6;
 /** What bubblewrap is asked for comes this way, since those inside can read its command line: they need not know our paths. */
@@ -140,30 +145,44 @@ function boundedBy({ setpriv }: Tools): readonly string[] {
   return [setpriv, "--inh-caps", "+all", "--", setpriv, "--bounding-set", ["-all", ...kept].join(","), "--"];
 }
 
-/** Runs one program as root of a namespace of these users, where files of theirs can be removed or counted. */
-export async function runAs(
-  users: Users,
-  { tools, argv }: { readonly tools: Tools; readonly argv: readonly string[] },
-  signal: AbortSignal,
-): Promise<string> {
-  const wait = [tools.unshare, "--user", "--", "/bin/sh", "-c", WAIT, "p2prc", ...argv] as const;
-  const child = startWaiting(wait, users, ["pipe", "pipe", "pipe", "pipe"]);
-  const stopped = () => child.kill("SIGKILL");
-  signal.addEventListener("abort", stopped, { once: true });
+export interface RunAs {
+  readonly tools: Tools;
+  readonly argv: readonly string[];
+  /** What it reads. Undefined: nothing. */
+  readonly input?: Readable;
+  /** A folder of ours that these users may not reach by its path: for a root daemon, it is mounted over /tmp. */
+  readonly over?: string;
+}
+
+/** Runs one program as root of namespaces of these users, where files of theirs can be made, counted and removed. */
+export async function runAs(users: Users, { tools, argv, input, over }: RunAs, signal: AbortSignal): Promise<string> {
+  const spaces = ["--user", "--mount", "--propagation", "unchanged"];
+  const script = input === undefined ? WAIT : WAIT_AND_READ;
+  const wait = [tools.unshare, ...spaces, "--", "/bin/sh", "-c", script, "p2prc", ...argv] as const;
+  const child = startWaiting(wait, users, ["pipe", "pipe", "pipe", "pipe", input === undefined ? "ignore" : "pipe"]);
+  const stop = () => child.kill("SIGKILL");
+  signal.addEventListener("abort", stop, { once: true });
   try {
     const exited = once(child, "exit");
     const output = text(child.stdout as Readable);
     const errors = text(child.stderr as Readable);
     if ((await readTo("\n", endOf(child, READY), signal)) !== "") {
       await nameUsers(child.pid ?? 0, users, { tools, signal });
+      if (over !== undefined && process.getuid?.() === 0) await mountOver(child.pid ?? 0, over, { tools, signal });
     }
     child.stdin?.end("\n");
+    if (input !== undefined) await pipeline(input, writableOf(child, INPUT)).catch(() => {}); // its exit code says more
     const [code] = (await exited) as [number | null];
-    if (code !== 0) throw new Failure("runtime-failed", `"${argv[0]}" failed: ${(await errors).trim()}`);
+    signal.throwIfAborted();
+    if (code !== 0) throw new Failure("runtime-failed", `"${argv[0]}" failed: ${lastLine(await errors)}`);
     return await output;
   } finally {
-    signal.removeEventListener("abort", stopped);
+    signal.removeEventListener("abort", stop);
   }
+}
+
+function lastLine(said: string): string {
+  return said.trim().split("\n").at(-1) ?? "";
 }
 
 /** Which users of the host are those inside. Who may not say so asks the system's own tools, which look at /etc/subuid. */
@@ -241,7 +260,7 @@ async function failed({ layer }: SandboxFolder): Promise<Failure> {
 async function readFirstErrors(layer: string): Promise<string> {
   await using file = await open(`${layer}/log/errors`, "r");
   const { buffer, bytesRead } = await file.read(Buffer.alloc(4_096), 0, 4_096, 0);
-  return buffer.subarray(0, bytesRead).toString("utf8").trim().split("\n").at(-1) ?? "";
+  return lastLine(buffer.subarray(0, bytesRead).toString("utf8"));
 }
 
 /** Its type knows five of them, though there may be any number. */
@@ -250,11 +269,15 @@ function endOf({ stdio }: ChildProcess, index: number): Readable {
   return ends[index] as Readable;
 }
 
-function writeTo({ stdio }: ChildProcess, index: number, text: string): void {
-  const ends: readonly unknown[] = stdio;
-  const end = ends[index] as Writable;
+function writeTo(child: ChildProcess, index: number, text: string): void {
+  const end = writableOf(child, index);
   end.on("error", () => {}); // it is gone: that is seen elsewhere
   end.end(text);
+}
+
+function writableOf({ stdio }: ChildProcess, index: number): Writable {
+  const ends: readonly unknown[] = stdio;
+  return ends[index] as Writable;
 }
 
 /**

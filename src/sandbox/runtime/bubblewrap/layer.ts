@@ -1,9 +1,10 @@
 /** What a sandbox may write on disk, made ready before anybody is inside, and given to whom it belongs. */
 
-import { chmod, chown, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { SandboxSpec } from "../runtime.ts";
-import { GUEST_ID, writeEtc } from "./made-etc.ts";
+import { OWN_FILES } from "./images/entries.ts";
+import { etcFiles, GUEST_ID, writeEtc } from "./made-etc.ts";
 import type { SandboxFolder } from "./sandbox-folder.ts";
 import type { Users } from "./uid-ranges.ts";
 
@@ -17,8 +18,15 @@ export async function fillLayer({ layer }: SandboxFolder, { spec, users, nameser
   const owned = (name: string, mode: number) => makeOwned(join(layer, name), mode, users.outer);
   const log = owned("log", 0o755);
   if (spec.image !== undefined) {
-    // The kernel wants them empty and of one file system; what is in an image comes from it alone.
-    await Promise.all([log, owned("upper", 0o755), owned("work", 0o700)]);
+    // The kernel wants the first two empty and of one file system; what is in an image comes from it alone.
+    await Promise.all([owned("upper", 0o755), owned("work", 0o700), owned("home", 0o755), owned("var-tmp", 0o1777)]);
+    await Promise.all([log, mkdir(join(layer, "etc"), { recursive: true, mode: 0o755 })]);
+    const texts = etcFiles({ ...spec, nameserver });
+    const write = async (file: (typeof OWN_FILES)[number]) => {
+      await writeFile(join(layer, file), `${texts[basename(file)] ?? ""}\n`, { mode: 0o644 });
+      await give([join(layer, file)], users.outer);
+    };
+    await Promise.all(OWN_FILES.map(write));
     return;
   }
   const { name, profile } = spec;

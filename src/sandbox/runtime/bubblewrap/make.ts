@@ -7,17 +7,19 @@ import { writeFile } from "node:fs/promises";
 import type { Clock, Log } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
 import type { SandboxSpec } from "../runtime.ts";
-import { type HostSystem, type ViewOptions, viewArguments } from "./arguments.ts";
+import { type HostSystem, isReadOnly, type ViewOptions, viewArguments } from "./arguments.ts";
 import type { Cgroups } from "./cgroup.ts";
+import type { Image, ImageStore } from "./images/image-store.ts";
 import { launch, type Launched } from "./launch.ts";
 import { fillLayer } from "./layer.ts";
 import { loadFilter } from "./network.ts";
 import { nameserverOf, startUplink, type Uplink } from "./uplink.ts";
-import { bindForOthers, seenFrom } from "./mounts.ts";
+import { mountFor, seenFrom } from "./mounts.ts";
 import { identifyProcess, type ProcessId } from "./process-id.ts";
-import { type SandboxFolder, type SandboxRecord, sandboxFolders } from "./sandbox-folder.ts";
+import type { SandboxFolder, SandboxRecord } from "./sandbox-folder.ts";
 import type { Tools } from "./tools.ts";
-import { freeRange, rangeFrom, singleUser, type SubIds, subRange, type Users } from "./uid-ranges.ts";
+import type { UserBook } from "./user-book.ts";
+import type { Users } from "./uid-ranges.ts";
 
 export interface MakeDeps {
   readonly clock: Clock;
@@ -34,14 +36,20 @@ export interface MakeDeps {
   readonly seccomp: string;
   readonly disableUserns: boolean;
   /** Whose daemon this is. */
-  readonly user: { readonly uid: number; readonly gid: number };
-  readonly granted: SubIds | undefined;
+  readonly user: { readonly uid: number };
+  readonly users: UserBook;
+  readonly images: ImageStore;
 }
 
 export interface Made {
   readonly record: SandboxRecord;
   /** Rejects when its first process has ended, with what it said. */
   readonly ended: Promise<never>;
+}
+
+interface Begun {
+  readonly record: SandboxRecord;
+  readonly image: Image | undefined;
 }
 
 interface Network {
@@ -54,8 +62,6 @@ const OOM_SCORE = 500;
 
 export class Maker {
   readonly #deps: MakeDeps;
-  /** Ranges that are chosen, but not yet on disk. */
-  readonly #chosen = new Set<number>();
 
   constructor(deps: MakeDeps) {
     this.#deps = deps;
@@ -64,18 +70,22 @@ export class Maker {
   /** Leaves what it has made when it fails: for `endSandbox`. @throws {Failure} runtime-failed, busy, disk-full */
   async make(folder: SandboxFolder, spec: SandboxSpec, signal: AbortSignal): Promise<Made> {
     const { cgroups } = this.#deps;
-    const users = await this.#chooseUsers(spec);
+    const image = spec.image === undefined ? undefined : await this.#deps.images.open(spec.image, signal);
+    const users = image !== undefined && !isReadOnly(spec) ? image.users : await this.#deps.users.choose(spec.profile);
     try {
       await folder.make();
       let record: SandboxRecord = { spec, users, cgroup: cgroups.plan(spec.id), ready: false };
       await folder.write(record);
       const nameserver = spec.network === "internet" ? nameserverOf(this.#deps.tools) : undefined;
       await fillLayer(folder, { spec, users, nameserver });
-      const launched = await this.#launch(folder, record, signal);
+      const launched = await this.#launch(folder, { record, image }, signal);
       try {
         record = { ...record, monitor: await known(launched.pid) };
         await folder.write(record);
-        const [network] = await Promise.all([this.#network(record, signal), this.#fence(folder, record, signal)]);
+        const [network] = await Promise.all([
+          this.#network(record, signal),
+          this.#fence(folder, { record, image }, signal),
+        ]);
         record = { ...record, ...network?.found };
         // What it carries is the guest's doing: it counts, and stops, with the rest.
         if (record.uplink !== undefined) await cgroups.join(record.cgroup, record.uplink.pid);
@@ -87,24 +97,15 @@ export class Maker {
       }
       return { record, ended: launched.ended };
     } finally {
-      this.#chosen.delete(users.outer);
+      this.#deps.users.noted(users);
     }
   }
 
-  async #chooseUsers({ profile }: SandboxSpec): Promise<Users> {
-    const { user, granted, root } = this.#deps;
-    if (user.uid !== 0) return profile === "dev" && granted !== undefined ? subRange(user, granted) : singleUser(user);
-    const records = await Promise.all((await sandboxFolders(root)).map((folder) => folder.read()));
-    const written = records.flatMap((record) => record?.users.outer ?? []);
-    const base = freeRange(root, new Set([...written, ...this.#chosen]));
-    this.#chosen.add(base);
-    return profile === "dev" ? rangeFrom(base) : singleUser({ uid: base, gid: base });
-  }
-
-  #launch(folder: SandboxFolder, { spec, users }: SandboxRecord, signal: AbortSignal): Promise<Launched> {
+  #launch(folder: SandboxFolder, { record: { spec, users }, image }: Begun, signal: AbortSignal): Promise<Launched> {
     const { tools, cgroups, host, seccomp } = this.#deps;
     const view = viewArguments(this.#view(folder, spec, users), host);
-    const argv = (socket: number) => this.#deps.residentCommand("--listening", String(socket));
+    const env = (image?.env ?? []).flatMap((variable) => ["--env", variable]);
+    const argv = (socket: number) => this.#deps.residentCommand("--listening", String(socket), ...env);
     const pids = cgroups.holds.has("pids") ? undefined : spec.pids;
     return launch({ folder, users, networked: spec.network === "internet", pids, view, argv, seccomp }, tools, signal);
   }
@@ -129,13 +130,17 @@ export class Maker {
   }
 
   /** Everything that holds it in, while it waits. */
-  async #fence(folder: SandboxFolder, { spec, cgroup, monitor }: SandboxRecord, signal: AbortSignal): Promise<void> {
+  async #fence(
+    folder: SandboxFolder,
+    { record: { spec, cgroup, monitor }, image }: Begun,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { cgroups } = this.#deps;
     const pid = monitor?.pid ?? 0;
     await Promise.all([
       cgroups.make(cgroup, spec).then(() => cgroups.join(cgroup, pid)),
       writeFile(`/proc/${pid}/oom_score_adj`, String(OOM_SCORE)),
-      bindForOthers(pid, { folder, ...this.#deps }, signal),
+      mountFor(pid, { folder, image, readOnly: isReadOnly(spec), ...this.#deps }, signal),
     ]);
   }
 }

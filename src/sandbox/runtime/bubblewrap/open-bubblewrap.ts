@@ -13,6 +13,8 @@ import { filterRules } from "./filter.ts";
 import { currentClosed } from "./network.ts";
 import { runTool } from "./run-tool.ts";
 import { nameserverOf } from "./uplink.ts";
+import { ImageStore } from "./images/image-store.ts";
+import { UserBook } from "./user-book.ts";
 import { writeSeccomp } from "./seccomp-file.ts";
 import { askBubblewrap, findTools, type Tools } from "./tools.ts";
 import { grantedSubIds } from "./uid-ranges.ts";
@@ -66,10 +68,11 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
     problems: [...cgroups.problems, ...(filter === undefined ? [] : [filter])],
   };
   const { disableUserns } = bubblewrap;
-  return new BubblewrapRuntime(
-    { clock, log, tools, cgroups, host, root, helper, residentCommand, seccomp, disableUserns, user, granted },
-    facts,
-  );
+  const folder = join(home, "images");
+  const users = new UserBook({ root, images: folder, user, granted });
+  const images = new ImageStore({ tools, host, folder, chooseUsers: () => users.choose("dev") });
+  const parts = { clock, log, tools, cgroups, host, root, helper, residentCommand, seccomp, disableUserns };
+  return new BubblewrapRuntime({ ...parts, user, users, images }, facts);
 }
 
 const INSTALL = "`sudo apt install nftables passt`";
