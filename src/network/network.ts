@@ -153,6 +153,7 @@ export class Network implements Reach, AsyncDisposable {
   }
 
   #way(endpoint: Endpoint, expect: NodeId | undefined): Way {
+    if (isIP(endpoint.host) === 0) return unresolvedWay(endpoint);
     const { carrier, clock, isTrusted } = this.#deps;
     const six = isIPv6(endpoint.host);
     return {
@@ -241,7 +242,7 @@ class SharedRace {
   }
 }
 
-/** The addresses behind a host name, in the resolver's order; an address stands for itself. */
+/** The addresses behind a host name, in the resolver's order; an address, and a name that has none, stand for themselves. */
 async function resolveHost(endpoint: Endpoint, signal: AbortSignal): Promise<readonly Endpoint[]> {
   if (isIP(endpoint.host) !== 0) return [endpoint];
   try {
@@ -250,9 +251,22 @@ async function resolveHost(endpoint: Endpoint, signal: AbortSignal): Promise<rea
     return found.map(({ address }) => ({ host: address, port: endpoint.port }));
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof Error && "syscall" in error) return []; // the name is not known now; other ways may lead there
+    if (error instanceof Error && "syscall" in error) return [endpoint]; // not known now; other ways may lead there
     throw error;
   }
+}
+
+/** Leads nowhere, and says so among the attempts. */
+function unresolvedWay(endpoint: Endpoint): Way {
+  const failure = new Failure("unreachable", `the name "${endpoint.host}" does not resolve to an address`, {
+    hint: "check its spelling and this machine's name server, or give the IP address",
+  });
+  return {
+    kind: "tcp4",
+    address: formatEndpoint(endpoint),
+    delayMs: IPV4_DELAY_MS,
+    open: () => Promise.reject(failure),
+  };
 }
 
 function withPeer(pipe: Pipe): Pipe & { readonly peer: NodeId } {

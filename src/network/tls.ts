@@ -9,7 +9,7 @@
 import { constants } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import { Failure, type NodeId, shortNodeId } from "../core/index.ts";
+import { cleanText, Failure, type NodeId, shortNodeId } from "../core/index.ts";
 import { type Identity, nodeIdFromCertificate } from "./identity.ts";
 
 /** The dialler asks (plain HTTP/2, as curl speaks it), or the dialler answers. */
@@ -110,7 +110,7 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect", signal: 
       resolve();
     };
     const onError = (cause: Error) =>
-      fail(new Failure("unreachable", `no p2prc node answers there: ${cause.message}`, { cause }));
+      fail(new Failure("unreachable", `no p2prc node answers there: ${whyNot(cause)}`, { cause }));
     const onClose = () => fail(new Failure("unreachable", "the other end hung up in mid-handshake"));
     const release = () => {
       signal.removeEventListener("abort", onAbort);
@@ -124,6 +124,12 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect", signal: 
     signal.addEventListener("abort", onAbort, { once: true });
     socket.on(done, onDone).on("close", onClose).on("error", onError);
   });
+}
+
+/** OpenSSL's own text has addresses, file names and a line end in it. */
+function whyNot(cause: Error & { readonly code?: unknown; readonly reason?: unknown }): string {
+  if (cause.code === "ERR_SSL_WRONG_VERSION_NUMBER") return "what answers does not speak TLS";
+  return cleanText(typeof cause.reason === "string" ? cause.reason : cause.message.trim(), 120);
 }
 
 function wrongKey(found: NodeId, expected: NodeId): Failure {
