@@ -2,3 +2,12 @@
 export { encodeFrame, type Frame, type FrameKind, FrameReader, MAX_FRAME_BYTES } from "./resident/frames.ts";
 export type { ExecEnd, ExecStart } from "./resident/protocol.ts";
 export { type GpuWords, parseBoxName, parseGpuWish, parseImage } from "./words.ts";
+export {
+  type Copied,
+  type CopyDeps,
+  copyFiles,
+  type CopyPlace,
+  type CopyProgress,
+  type CopyWish,
+} from "./copy/copy-files.ts";
+export { installInclude, isIncluded, removeInclude } from "./ssh/include.ts";

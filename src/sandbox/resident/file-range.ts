@@ -9,7 +9,7 @@ import { constants, type Stats } from "node:fs";
 import { chmod, type FileHandle, lstat, open, rename, rm, utimes } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
 import { drained } from "./drained.ts";
-import { Refusal } from "./refusal.ts";
+import { CutShort, Refusal } from "./refusal.ts";
 import type { Moved } from "./tar-words.ts";
 
 export const PART_SUFFIX = ".p2prc-part";
@@ -28,7 +28,12 @@ export interface FileFacts {
 /** @param prefix how many of its first bytes to digest; undefined: none */
 export async function statFile(path: string, prefix: number | undefined, signal: AbortSignal): Promise<FileFacts> {
   const stats = await lstat(path);
-  const facts = { kind: kindOf(stats), size: stats.size, mtimeMs: Math.round(stats.mtimeMs), mode: stats.mode & 0o777 };
+  const facts = {
+    kind: kindOf(stats),
+    size: stats.size,
+    mtimeMs: Math.max(0, Math.round(stats.mtimeMs)),
+    mode: stats.mode & 0o777,
+  };
   if (prefix === undefined || !stats.isFile()) return facts;
   if (prefix > stats.size) throw new Refusal("bad-argument", `the file has ${stats.size} bytes, not ${prefix}`);
   const hash = createHash("sha256");
@@ -44,6 +49,8 @@ export interface Range {
   readonly from: number;
   /** Where the file ends, as both sides know it. */
   readonly to: number;
+  /** Hears of bytes as they pass. */
+  readonly onBytes?: (count: number) => void;
 }
 
 /** Ends `target`; breaks it off where the file has become shorter. */
@@ -52,6 +59,7 @@ export async function sendRange(target: Writable, path: string, range: Range): P
   const hash = createHash("sha256");
   for await (const chunk of chunksOf(handle, range)) {
     hash.update(chunk);
+    range.onBytes?.(chunk.length);
     if (!target.write(chunk)) await drained(target);
     if (target.destroyed) return;
   }
@@ -65,18 +73,23 @@ export interface Received extends Range {
 
 /**
  * @returns what arrived this time
- * @throws {Refusal} conflict: it was cut short (the part stays, to go on from) or is not what was sent (the part is gone)
+ * @throws {CutShort} the part stays, to go on from
+ * @throws {Refusal} conflict: it is not what was sent (the part is gone), disk-full (gone too)
  */
 export async function receiveRange(source: Readable, path: string, wanted: Received): Promise<Moved> {
   const part = `${path}${PART_SUFFIX}`;
-  const sha256 = await writePart(source, part, wanted);
+  const sha256 = await writePart(source, part, wanted).catch(async (error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") await rm(part, { force: true }); // others need the room
+    throw error;
+  });
   await chmod(part, wanted.mode & 0o777);
   if (wanted.mtimeMs !== undefined) await utimes(part, wanted.mtimeMs / 1000, wanted.mtimeMs / 1000);
   await rename(part, path);
   return { files: 1, bytes: wanted.to - wanted.from, sha256 };
 }
 
-async function writePart(source: Readable, part: string, { from, to }: Range): Promise<string> {
+async function writePart(source: Readable, part: string, { from, to, onBytes }: Range): Promise<string> {
   const { O_CREAT, O_WRONLY } = constants;
   await using handle = await openFile(part, O_WRONLY | O_CREAT);
   const { size } = await handle.stat();
@@ -85,17 +98,18 @@ async function writePart(source: Readable, part: string, { from, to }: Range): P
   const hash = createHash("sha256");
   let at = from;
   let digest = "";
-  for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of arriving(source)) {
     const content = chunk.subarray(0, to - at);
     if (content.length > 0) {
       hash.update(content);
       await handle.write(content, 0, content.length, at);
       at += content.length;
+      onBytes?.(content.length);
     }
     digest += chunk.subarray(content.length).toString("latin1");
     if (digest.length > DIGEST_LENGTH) throw new Refusal("too-large", "refused: more came than was said");
   }
-  if (digest.length < DIGEST_LENGTH) throw new Refusal("conflict", `it was cut short after ${at} of ${to} bytes`);
+  if (digest.length < DIGEST_LENGTH) throw new CutShort(`it was cut short after ${at} of ${to} bytes`);
   const sha256 = hash.digest("hex");
   if (sha256 !== digest) {
     await rm(part, { force: true });
@@ -103,6 +117,15 @@ async function writePart(source: Readable, part: string, { from, to }: Range): P
   }
   await handle.datasync();
   return sha256;
+}
+
+/** That the stream breaks says nothing of the file here. */
+async function* arriving(source: Readable): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield chunk;
+  } catch (cause) {
+    throw new CutShort(`it broke off (${cause instanceof Error ? cause.message : "no reason"})`);
+  }
 }
 
 /** A file itself, never what a link leads to, and nothing that opening would wait for. */

@@ -114,6 +114,7 @@ class Packing {
     const entry = this.#archive.entry({ ...common, size, type: "file" }, (error) =>
       error ? done.reject(error) : done.resolve(),
     );
+    done.promise.catch(() => {}); // it may fail while we still read
     let left = size;
     try {
       for (; left > 0; ) {

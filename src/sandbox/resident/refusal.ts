@@ -37,6 +37,17 @@ export class Refusal extends Error {
   }
 }
 
+/** The other end went away before all was said: to be asked for again, from where it was. */
+export class CutShort extends Refusal {
+  static {
+    CutShort.prototype.name = "CutShort";
+  }
+
+  constructor(message: string) {
+    super("conflict", message);
+  }
+}
+
 export function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
   if (stream.destroyed || stream.headersSent) return;
   const json = escaped(JSON.stringify(refusalReply(refusal)));

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Extract } from "tar-stream";
 import { drained } from "./drained.ts";
-import { Refusal, refusalFrom } from "./refusal.ts";
+import { CutShort, Refusal, refusalFrom } from "./refusal.ts";
 import { parseEntryName, SafeFolder } from "./safe-path.ts";
 import { checkLast, LAST_NAME, MAX_LAST_BYTES, type Moved, Tally } from "./tar-words.ts";
 
@@ -49,7 +49,7 @@ export async function unpackFrom(source: Readable, into: string, options: Unpack
       await unpacking.take(entry);
       entry.resume();
     }
-    throw new Refusal("conflict", "the archive ended too early");
+    throw new CutShort("the archive ended too early");
   } catch (error) {
     archive.destroy();
     throw error instanceof Refusal ? error : asRefusal(error);
@@ -165,7 +165,7 @@ async function feed(source: Readable, archive: Extract): Promise<void> {
     }
     archive.end(undefined);
   } catch {
-    archive.destroy(new Refusal("conflict", "the archive ended too early"));
+    archive.destroy(new CutShort("the archive ended too early"));
   }
 }
 
@@ -184,8 +184,8 @@ async function readLast(entry: Entry): Promise<string> {
 function asRefusal(error: unknown): Refusal {
   if (error instanceof Error && "syscall" in error) return refusalFrom(error, "unpacking");
   const message = error instanceof Error ? error.message : "unreadable";
-  if (CUT_SHORT.test(message)) return new Refusal("conflict", "the archive ended too early");
+  if (TOO_EARLY.test(message)) return new CutShort("the archive ended too early");
   return new Refusal("bad-argument", `not an archive: ${message}`);
 }
 
-const CUT_SHORT = /destroyed|premature|unexpected end/iu;
+const TOO_EARLY = /destroyed|premature|unexpected end/iu;

@@ -5,8 +5,7 @@
 
 import { mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Failure } from "../../core/index.ts";
-import { writeFileAtomic } from "../../store/index.ts";
+import { Failure } from "../../core/light.ts";
 
 export interface IncludePlaces {
   /** The person's home folder. */
@@ -22,7 +21,7 @@ export async function installInclude(places: IncludePlaces): Promise<boolean> {
   const rest = without(file.text, line);
   if (file.text === `${line}\n${rest}`) return false;
   await mkdir(dirname(file.path), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(file.path, `${line}\n${rest}`, { mode: file.mode });
+  await replace(file, `${line}\n${rest}`);
   return true;
 }
 
@@ -31,7 +30,7 @@ export async function removeInclude(places: IncludePlaces): Promise<boolean> {
   const file = await openConfig(places.userHome);
   const rest = without(file.text, lineFor(places.config));
   if (rest === file.text) return false;
-  await writeFileAtomic(file.path, rest, { mode: file.mode });
+  await replace(file, rest);
   return true;
 }
 
@@ -59,6 +58,12 @@ async function openConfig(userHome: string): Promise<ConfigFile> {
       return { path: link, text: "", mode: 0o600 };
     throw new Failure("home-unusable", `cannot read "${link}"`, { hint: `run \`ls -l '${link}'\``, cause });
   }
+}
+
+/** Loaded when it is needed: the command line reads this file too. */
+async function replace({ path, mode }: ConfigFile, text: string): Promise<void> {
+  const { writeFileAtomic } = await import("../../store/index.ts");
+  await writeFileAtomic(path, text, { mode });
 }
 
 function lineFor(config: string): string {
