@@ -31,7 +31,7 @@ export async function execInBox(client: Client, options: ExecOptions, io: Io): P
   const released = input ? feed(exec, { terminal }, io) : undefined;
   if (!input) await exec.send("stdinEnd");
   using _passing = passOn(exec, { terminal }, io);
-  const end = await show(exec, io).finally(() => released?.());
+  const end = await shown(exec, released, io);
   if (end === undefined) throw await cutOff(client, box, io);
   return exitCode(end, options, io);
 }
@@ -50,9 +50,10 @@ function startOf({ argv, env = {}, cwd, user }: ExecOptions, terminal: boolean, 
 }
 
 /** Passes what is typed or piped in. @returns what ends it */
-function feed(exec: Exec, { terminal }: { readonly terminal: boolean }, { streams: { stdin } }: Io): () => void {
+function feed(exec: Exec, { terminal }: { readonly terminal: boolean }, { streams }: Io): () => Promise<void> {
+  const { stdin } = streams;
   const raw = terminal && stdin.isTTY === true;
-  if (raw) stdin.setRawMode?.(true);
+  const raised = raw ? streams.setRaw(true) : undefined;
   let over = false;
   const pump = async () => {
     try {
@@ -65,9 +66,10 @@ function feed(exec: Exec, { terminal }: { readonly terminal: boolean }, { stream
     }
   };
   void pump();
-  return () => {
+  return async () => {
     over = true;
-    if (raw) stdin.setRawMode?.(false);
+    await raised;
+    if (raw) await streams.setRaw(false);
     stdin.destroy(); // whoever writes to us has nobody to write to any more, and the process may end
   };
 }
@@ -94,6 +96,14 @@ function passOn(exec: Exec, { terminal }: { readonly terminal: boolean }, io: Io
 function signalOf({ reason }: AbortSignal): string {
   const { message } = reason as Error;
   return /^SIG[A-Z]+$/.test(message) ? message : "SIGINT";
+}
+
+async function shown(exec: Exec, release: (() => Promise<void>) | undefined, io: Io): Promise<ExecEnd | undefined> {
+  try {
+    return await show(exec, io);
+  } finally {
+    await release?.();
+  }
 }
 
 /** Undefined where the stream ended before the command did. */

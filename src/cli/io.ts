@@ -23,7 +23,7 @@ export interface OpenOptions {
 
 /** The three streams as they are, for what passes through a command: nothing is cleaned and nothing added. */
 export interface Streams {
-  readonly stdin: Readable & { readonly isTTY?: boolean | undefined; setRawMode?(raw: boolean): unknown };
+  readonly stdin: Readable & { readonly isTTY?: boolean | undefined };
   /** Emits "resize" where it is a terminal. */
   readonly stdout: Writable & {
     readonly isTTY?: boolean | undefined;
@@ -31,6 +31,8 @@ export interface Streams {
     readonly rows?: number | undefined;
   };
   readonly stderr: Writable;
+  /** Keys come one by one, Ctrl-C among them, and nothing is done to what is printed; or as before. For a terminal only. */
+  setRaw(raw: boolean): Promise<void>;
 }
 
 export interface Io {

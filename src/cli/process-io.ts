@@ -68,6 +68,7 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
 
 /** Each is opened when it is asked for: a stdin that nobody reads must not keep the process. */
 function streamsOf(process: NodeJS.Process): Streams {
+  let untouched: Promise<void> | undefined;
   return {
     get stdin() {
       return process.stdin;
@@ -78,7 +79,23 @@ function streamsOf(process: NodeJS.Process): Streams {
     get stderr() {
       return process.stderr;
     },
+    setRaw: async (raw) => {
+      if (raw) process.stdin.setRawMode(true);
+      if (raw && process.platform !== "win32") untouched = leaveOutputAlone();
+      await untouched; // what comes later would outlive what follows
+      if (!raw) process.stdin.setRawMode(false);
+    },
   };
+}
+
+/**
+ * Node's raw mode still puts a carriage return before each line feed (libuv, uv_tty_set_mode), which draws the screens of
+ * editors askew. What is undone later is the mode as it was before, so this needs no undoing of its own.
+ */
+async function leaveOutputAlone(): Promise<void> {
+  const { spawn } = await import("node:child_process");
+  const stty = spawn("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+  await new Promise((resolve) => stty.once("close", resolve).once("error", resolve)); // not there: a little askew
 }
 
 /** On stderr, so that `p2prc add … | tee` still asks. */

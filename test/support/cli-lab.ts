@@ -155,7 +155,7 @@ function fakeStreams(stdout: Written, stderr: Written): Streams {
         done();
       },
     });
-  return { stdin: Readable.from([]), stdout: keep(stdout), stderr: keep(stderr) };
+  return { stdin: Readable.from([]), stdout: keep(stdout), stderr: keep(stderr), setRaw: async () => undefined };
 }
 
 /** A stream that keeps what it is given. */

@@ -68,7 +68,15 @@ export class Inside {
     };
     if (streams.stdin === undefined && streams.stdout === undefined) return new CliLab(options);
     const { stdin = new PassThrough(), stdout = new PassThrough() } = streams;
-    return new CliLab({ ...options, streams: { stdin, stdout, stderr: new PassThrough() } });
+    return new CliLab({
+      ...options,
+      streams: {
+        stdin,
+        stdout,
+        stderr: new PassThrough(),
+        setRaw: async (raw) => void (stdin instanceof FakeTerminal && stdin.setRawMode(raw)),
+      },
+    });
   }
 
   say(kind: Frame["kind"], content: unknown): void {

@@ -242,7 +242,11 @@ test("p2prc top shows one frame where nobody watches", async () => {
 test("p2prc top is drawn anew for who watches, until Ctrl-C", async () => {
   const routes: Routes = { "GET /v1/boxes?ask=true": { value: { boxes: [{ ...box, reach: "lost" }] } } };
   const [stdin, stdout] = [new PassThrough(), new FakeScreen()];
-  const lab = new CliLab({ routes, interactive: true, streams: { stdin, stdout, stderr: new PassThrough() } });
+  const lab = new CliLab({
+    routes,
+    interactive: true,
+    streams: { stdin, stdout, stderr: new PassThrough(), setRaw: async () => undefined },
+  });
   const ended = lab.p2prc("top");
   let drawn = "";
   stdout.on("data", (chunk) => (drawn += String(chunk)));
