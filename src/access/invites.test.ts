@@ -141,6 +141,7 @@ describe("an invite", () => {
       JSON.stringify(node.database.prepare("SELECT *, hex(hash) FROM access_invites").all()) +
       JSON.stringify(node.said);
     assert.ok(written.includes("invite redeemed") && !written.includes(token));
+    assert.match(written, /"inviteId":/); // `invite` itself is blanked out of the log
   });
 
   test("is one of so many: open ones are capped, closed ones forgotten, oldest first or after a month", () => {

@@ -80,7 +80,7 @@ export class Invites {
     store.issue(invite, old);
     for (const id of old) this.#invites.delete(id);
     this.#invites.set(invite.id, invite);
-    log.info("invite issued", { invite: invite.id, uses, kind: invite.grant.kind, expiresAt: invite.expiresAt });
+    log.info("invite issued", { inviteId: invite.id, uses, kind: invite.grant.kind, expiresAt: invite.expiresAt });
     return { link, invite: this.#row(invite) };
   }
 
@@ -104,7 +104,7 @@ export class Invites {
     this.#deps.store.revokeInvite(invite.id);
     const revoked = { ...invite, revoked: true };
     this.#invites.set(invite.id, revoked);
-    this.#deps.log.info("invite revoked", { invite: invite.id });
+    this.#deps.log.info("invite revoked", { inviteId: invite.id });
     return this.#row(revoked);
   }
 
@@ -119,13 +119,13 @@ export class Invites {
     if (invite.redemptions.some(({ id }) => id === guest.id)) return this.#again(guest.id);
     const why = this.#whyRefused(invite);
     if (why !== undefined) {
-      this.#deps.log.info("invite refused", { invite: invite.id, node: guest.id, state: this.#state(invite) });
+      this.#deps.log.info("invite refused", { inviteId: invite.id, node: guest.id, state: this.#state(invite) });
       throw refused(why);
     }
     const redemption = { ...guest, at: this.#deps.clock.wallTime() };
     const grant = this.#deps.grants.redeem(invite, redemption);
     this.#invites.set(invite.id, { ...invite, redemptions: [...invite.redemptions, redemption] });
-    this.#deps.log.info("invite redeemed", { invite: invite.id, node: guest.id, kind: grant.kind });
+    this.#deps.log.info("invite redeemed", { inviteId: invite.id, node: guest.id, kind: grant.kind });
     return grant;
   }
 

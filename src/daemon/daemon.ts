@@ -143,6 +143,7 @@ function pluginOfMeasure({ network, table, specs, speedTests, clock, log }: Part
     reach: network,
     specs,
     speedTests,
+    noteRoundTrip: (id, { medianMs, jitterMs }) => table.note(id, { rttMs: medianMs, jitterMs }),
     isFriend: (id) => table.relationOf(id) !== undefined,
     note: (id, { at, ...speed }) => table.note(id, { ...speed, speedAt: at }),
     clock,

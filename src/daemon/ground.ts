@@ -59,7 +59,7 @@ export async function openGround(world: World, scope: Scope): Promise<Ground> {
     ...world,
     database,
     identity,
-    name: config.name ?? (await openName(home, random)),
+    name: await openName(home, random, config.name),
     boot: Buffer.from(random.bytes(8)).toString("hex"),
     allowed,
     addresses: new OwnAddresses({ allowed, clock }),

@@ -68,6 +68,15 @@ describe("what is logged", () => {
       uses: 1,
     });
   });
+
+  test("shows which invite it was, never the invite", () => {
+    const lines: string[] = [];
+    pinoLog({ write: (line) => void lines.push(line) }, "info").info("invite used", {
+      inviteId: "i7",
+      invite: "p2prc://x",
+    });
+    assert.match(lines[0] ?? "", /"inviteId":"i7","invite":"\(secret\)"/);
+  });
 });
 
 class Lab implements AsyncDisposable {

@@ -43,7 +43,7 @@ function linksOf({ network, answering, table }: Parts): Status["links"] {
       name: table.nameOf(peer),
       path: path.kind,
       asks: true,
-      ...(rttMs === undefined ? {} : { rttMs }),
+      ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 1000) / 1000 }),
     };
   });
   const answered = answering.callers.flatMap(({ caller, path }) =>

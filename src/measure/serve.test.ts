@@ -190,6 +190,7 @@ describe("a person's routes", () => {
         jitterMs: 0,
       },
     });
+    assert.deepEqual(lab.pinged, [[lab.attic.peer, 20]]); // for the table
   });
 
   test("ping takes at most 100 samples", async () => {
@@ -260,6 +261,7 @@ class Lab implements AsyncDisposable {
     architecture: "x64",
     problems: [],
   };
+  readonly pinged: unknown[] = [];
   app!: MemoryApp;
   link!: Link;
 
@@ -276,6 +278,7 @@ class Lab implements AsyncDisposable {
           reach: fakeReach(() => [lab.attic]),
           specs: { latest: () => lab.specs },
           speedTests: new SpeedTests({ clock, note: () => undefined }),
+          noteRoundTrip: (id, { medianMs }) => void lab.pinged.push([id, medianMs]),
           isFriend: (id) => lab.friends.has(id),
           note: (id, speed) => lab.served.push([id, speed]),
           resolve: (name) => {

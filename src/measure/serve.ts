@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import type { Log } from "../base/index.ts";
-import { admits, PROGRESS_TYPE, progressLines } from "../core/index.ts";
+import { admits, type NodeId, PROGRESS_TYPE, progressLines } from "../core/index.ts";
 import type { Dialable, Reach } from "../network/index.ts";
 import { askSpecs } from "./ask.ts";
 import {
@@ -24,6 +24,8 @@ export interface MeasureDeps extends ServeTestsDeps {
   readonly reach: Reach;
   readonly specs: { latest(): Specs };
   readonly speedTests: SpeedTests;
+  /** Told what a person's ping came to. */
+  readonly noteRoundTrip: (id: NodeId, roundTrip: Pick<PingResult, "medianMs" | "jitterMs">) => void;
   readonly log: Log;
 }
 
@@ -61,7 +63,11 @@ function servePerson(app: FastifyInstance, deps: MeasureDeps): void {
       const target = resolve(request.params.node);
       const { count } = request.body;
       const lines = progressLines<PingProgress, PingResult>(
-        (note, signal) => ping({ reach, clock }, { target, count, note }, signal),
+        async (note, signal) => {
+          const result = await ping({ reach, clock }, { target, count, note }, signal);
+          deps.noteRoundTrip(result.id, result);
+          return result;
+        },
         { onDefect },
       );
       return reply.type(PROGRESS_TYPE).send(lines);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Child } from "../../test/support/child.ts";
 import { seededRandom, systemRandom } from "../base/index.ts";
+import { isCleanText } from "../core/index.ts";
 import { type Home, openHome, openName, openSeed, openToken } from "./index.ts";
 
 describe("the key of a home", () => {
@@ -105,6 +106,16 @@ describe("the name of a node whose owner chose none", () => {
     assert.equal(new Set(names).size, 1);
     assert.match(names[0] ?? "", /^[a-z]+-[a-z]+$/);
     assert.equal(await openName(lab.home, seededRandom(99)), names[0]);
+  });
+
+  test("is the one that was chosen at any start before, until another is chosen", async () => {
+    await using lab = await Lab.open();
+    const drawn = await openName(lab.home, systemRandom);
+    assert.equal(await openName(lab.home, systemRandom, "attic"), "attic");
+    assert.deepEqual([await openName(lab.home, systemRandom), drawn === "attic"], ["attic", false]);
+    await openName(lab.home, systemRandom, "ba\u202ern");
+    const kept = await openName(lab.home, systemRandom);
+    assert.ok(kept.startsWith("ba") && isCleanText(kept));
   });
 
   test("is refused when its file holds something else", async () => {

@@ -119,7 +119,16 @@ class Walk {
     this.#tell(true);
     const { asked, answered, failed, found, beyond, furthest } = this.#counts;
     const trying = Array.from(this.#open, ({ id }) => ({ id, name: this.#nameOf(id) }));
-    return { asked, answered, failed, found, hops: furthest, tookMs: clock.now() - startedAt, trying, beyond };
+    return {
+      asked,
+      answered,
+      failed,
+      found,
+      hops: furthest,
+      tookMs: Math.round(clock.now() - startedAt),
+      trying,
+      beyond,
+    };
   }
 
   #enqueue(ids: readonly NodeId[], hop: number): void {

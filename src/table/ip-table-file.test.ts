@@ -91,6 +91,25 @@ describe("IpTableFile", () => {
     });
   }
 
+  test("keeps the last three that it moved aside, and nothing else goes", async () => {
+    await using lab = await Lab.open();
+    const others = ["ip_table.json.foreign", "notes.foreign-2020-01-01T00-00-00-000Z"];
+    for (const name of others) await writeFile(join(lab.folder, name), "mine");
+    for (const year of [2021, 2022, 2023, 2024])
+      await writeFile(`${lab.path}.foreign-${year}-01-01T00-00-00-000Z`, `${year}`);
+    await writeFile(lab.path, "foreign");
+    lab.run();
+    await lab.settled(async () => entries(await lab.read()));
+    assert.deepEqual(
+      (await readdir(lab.folder)).sort(),
+      [
+        "ip_table.json",
+        ...others,
+        ...["2023-01-01", "2024-01-01", "2026-01-01"].map((day) => `ip_table.json.foreign-${day}T00-00-00-000Z`),
+      ].sort(),
+    );
+  });
+
   test("moves a folder of that name aside", async () => {
     await using lab = await Lab.open();
     await mkdir(lab.path);

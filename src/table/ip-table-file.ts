@@ -5,8 +5,9 @@
  * program did not write (the Go program's, a truncated one) is moved aside, not overwritten.
  */
 
-import { readFile, rename } from "node:fs/promises";
+import { readdir, readFile, rename, rm } from "node:fs/promises";
 import { isIPv6 } from "node:net";
+import { basename, dirname, join } from "node:path";
 import type { Clock, Log } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
 import { writeFileAtomic } from "../store/index.ts";
@@ -23,6 +24,8 @@ export interface IpTableFileDeps {
 
 /** At most this often, and only when something changed. */
 const WRITE_MS = 5_000;
+/** Of the files that were moved aside: two programs on one file would fill the disk with them. */
+const KEPT_FOREIGN = 3;
 const FORMAT = "p2prc ip table 1";
 /** Larger than any table of ours: not worth reading to find out. */
 const MAX_OWN_BYTES = 64 * 1024 * 1024;
@@ -74,7 +77,16 @@ export class IpTableFile {
     if (await isOursOrAbsent(path)) return;
     const aside = `${path}.foreign-${new Date(clock.wallTime()).toISOString().replaceAll(/[:.]/g, "-")}`;
     await rename(path, aside);
+    await this.#dropOldForeign();
     log.warn("ip_table.json was not written by this program, or is not whole: it has been moved aside", { to: aside });
+  }
+
+  /** The time in their names puts them in order. */
+  async #dropOldForeign(): Promise<void> {
+    const { path } = this.#deps;
+    const start = `${basename(path)}.foreign-`;
+    const names = (await readdir(dirname(path))).filter((name) => name.startsWith(start)).sort();
+    for (const name of names.slice(0, -KEPT_FOREIGN)) await rm(join(dirname(path), name), { recursive: true });
   }
 }
 
