@@ -1,6 +1,7 @@
 /** An owner's node with its leases, on a runtime in memory and on the test's own clock; it can be killed and started again. */
 
 import type { DatabaseSync } from "node:sqlite";
+import type { Duplex } from "node:stream";
 import { type Facts, type Log, silentLog, systemRandom } from "../../src/base/index.ts";
 import { type Caller, defaultGrant, type Grant, type NodeId } from "../../src/core/index.ts";
 import type { CreateRequest } from "../../src/sandbox/contract.ts";
@@ -38,7 +39,7 @@ export interface WorldOptions {
 
 export class SandboxWorld implements AsyncDisposable {
   readonly clock = new VirtualClock();
-  readonly database: DatabaseSync = openDatabase(":memory:");
+  database: DatabaseSync = openDatabase(":memory:");
   readonly machine: MemoryMachine = new Map();
   readonly grants = new Map<NodeId, Grant>([
     [ann, defaultGrant],
@@ -52,6 +53,12 @@ export class SandboxWorld implements AsyncDisposable {
   leases: Leases;
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   readonly #options: WorldOptions;
+  readonly #ways = new Set<Duplex>();
+  readonly #resident = () => {
+    const way = fakeResident();
+    this.#ways.add(way);
+    return way;
+  };
   #nextId = 1;
 
   constructor(options: WorldOptions = {}) {
@@ -106,6 +113,22 @@ export class SandboxWorld implements AsyncDisposable {
     this.run();
   }
 
+  /**
+   * What the disk holds now is all that the next daemon finds, whatever the last one goes on to write.
+   * @param path of a file that is not there yet
+   */
+  kill(path: string): void {
+    this.database.prepare("VACUUM INTO ?").run(path);
+    this.database = openDatabase(path);
+    this.#running = undefined;
+  }
+
+  /** As when an engine's attach streams end. */
+  breakWaysIn(): void {
+    for (const way of this.#ways) way.destroy();
+    this.#ways.clear();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.database.close();
@@ -115,7 +138,7 @@ export class SandboxWorld implements AsyncDisposable {
     const { facts = {}, gpus = [] } = this.#options;
     const say = (message: string, said?: Facts) => void this.said.push({ message, facts: said });
     const log: Log = { ...silentLog, info: say, warn: say, error: say };
-    const runtime = wrap(new MemoryRuntime({ resident: fakeResident }, { machine: this.machine, facts }));
+    const runtime = wrap(new MemoryRuntime({ resident: this.#resident }, { machine: this.machine, facts }));
     const deps: LeasesDeps = {
       id: owner,
       runtime,

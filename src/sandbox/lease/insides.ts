@@ -30,8 +30,12 @@ export class Insides implements AsyncDisposable {
 
   /** @throws {Failure} not-found, runtime-failed, link-lost, timed-out */
   async open(id: SandboxId, signal: AbortSignal): Promise<Inside> {
-    const opening = this.#insides.get(id) ?? this.#begin(id);
-    return await unlessAborted(opening, signal);
+    const kept = this.#insides.get(id);
+    const inside = await unlessAborted(kept ?? this.#begin(id), signal);
+    if (inside.open) return inside;
+    // It broke, and nobody has been told yet.
+    if (this.#insides.get(id) === kept) this.#insides.delete(id);
+    return await unlessAborted(this.#insides.get(id) ?? this.#begin(id), signal);
   }
 
   /** The first thing that is done in a sandbox: whoever gets in finds it ready. */
