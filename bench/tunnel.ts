@@ -92,9 +92,11 @@ export const stoppedReaders: Bench = {
   summary: "what readers that stop cost a link in memory, and whether others are held up",
   async run(note) {
     const rows: Row[] = [];
+    note("none that stop");
+    const free = await measureBeside(0);
     for (const streams of [1, 64]) {
       note(`${streams} readers that stop`);
-      rows.push(await stop(streams));
+      rows.push(rowOf(streams, { free, beside: await measureBeside(streams) }));
     }
     return [{ title: "Readers that stop on one link, each sent to without end", rows }] satisfies Table[];
   },
@@ -104,10 +106,12 @@ export const stoppedReaders: Bench = {
 const PUSH_MS = 3_000;
 const ECHOES = 300;
 const LIMIT_MIB = 32;
+/** Moved beside those that stop, several times: a quarter of a second each, and on a busy machine seconds. */
+const BESIDE_BYTES = 128 * MB;
 
-async function stop(streams: number): Promise<Row> {
-  const free = await measureBeside(0);
-  const beside = await measureBeside(streams);
+type Beside = Awaited<ReturnType<typeof measureBeside>>;
+
+function rowOf(streams: number, { free, beside }: { readonly free: Beside; readonly beside: Beside }): Row {
   return {
     stopped: streams,
     "unread MiB": beside.held.bytes / MIB,
@@ -137,8 +141,8 @@ async function measureBeside(stopped: number) {
   const held = await client.call("held");
   const echoes = await client.call("echo", { end, times: ECHOES });
   const ms: number[] = [];
-  for (let i = 0; i < 5; i++) ms.push(await client.call("pull", { end, streams: 1, bytes: BYTES }));
-  return { reader, sender, held, echoes, megabytesPerSecond: speed(ms.slice(1)) };
+  for (let i = 0; i < 5; i++) ms.push(await client.call("pull", { end, streams: 1, bytes: BESIDE_BYTES }));
+  return { reader, sender, held, echoes, megabytesPerSecond: speed(ms.slice(1), BESIDE_BYTES) };
 }
 
 function speed(ms: readonly number[], bytes = BYTES): number {

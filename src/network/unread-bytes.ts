@@ -3,8 +3,8 @@
  *
  * HTTP/2's stream window says how much the other end may send ahead of the reader, but 64 readers
  * that stop with 8 MiB each would hold 512 MiB, and Node's session window does not bound their sum
- * (it is consumed on arrival). So the window of each stream shrinks as streams are opened, and should
- * the sum pass the cap all the same, the stream that holds most is reset.
+ * (it is consumed on arrival). So the window of each stream shrinks as streams are opened and as
+ * others are left unread, and should the sum pass the cap all the same, the stream that holds most is reset.
  */
 
 import { constants, type Http2Session, type Http2Stream } from "node:http2";
@@ -12,8 +12,8 @@ import { STREAM_WINDOW_BYTES } from "./http2-settings.ts";
 
 /** What a link may hold in all (DESIGN: tunnel memory). */
 export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
-/** Left for what is under way while a smaller window travels to the other end. */
-const BUDGET_BYTES = 24 * 1024 * 1024;
+/** Half: the rest is for what is under way while a smaller window travels, and for the least windows of many streams. */
+const BUDGET_BYTES = 16 * 1024 * 1024;
 /** Below this a stream crawls, whatever the line. */
 const MIN_WINDOW_BYTES = 128 * 1024;
 /** The sum is looked at after this much has come in, so a look costs nothing per chunk. */
@@ -65,9 +65,12 @@ export class UnreadBytes {
     }
   }
 
-  /** A window that lets all open streams stop at once within the budget; powers of two, so that it rarely changes. */
+  /**
+   * A window that lets all open streams stop at once within what is left of the budget; powers of two, so that it rarely
+   * changes. What is unread already counts: readers that stopped one after the other each had the window of their day.
+   */
   #fitWindow(): void {
-    const share = BUDGET_BYTES / Math.max(1, this.#streams.size);
+    const share = Math.max(0, BUDGET_BYTES - this.total) / Math.max(1, this.#streams.size);
     const power = 2 ** Math.floor(Math.log2(share));
     const window = Math.min(STREAM_WINDOW_BYTES, Math.max(MIN_WINDOW_BYTES, power));
     if (window === this.#window || this.#session.destroyed || this.#session.closed) return;
