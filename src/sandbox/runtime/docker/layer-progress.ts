@@ -28,14 +28,11 @@ export class LayerProgress {
   }
 
   /** Undefined: the line says nothing of a layer. */
-  take({ id, status, progressDetail }: ProgressLine): ImageProgress | undefined {
-    if (id === undefined || status === undefined || status.startsWith("Pulling from")) return undefined;
-    const layer = this.#layer(id);
+  take(line: ProgressLine): ImageProgress | undefined {
+    const { id, status = "Pulling from" } = line;
+    const layer = id === undefined || status.startsWith("Pulling from") ? undefined : this.#layer(id);
     if (layer === undefined) return undefined;
-    if (status === "Downloading") {
-      layer.done = progressDetail?.current ?? layer.done;
-      layer.all = Math.max(progressDetail?.total ?? 0, layer.all, layer.done);
-    }
+    if (status === "Downloading") noteDownload(layer, line);
     if (LOADED.has(status) || DONE.has(status)) layer.done = layer.all;
     layer.complete ||= DONE.has(status);
     return {
@@ -56,4 +53,9 @@ export class LayerProgress {
   #sum(measure: (layer: Layer) => number): number {
     return [...this.#layers.values()].reduce((sum, layer) => sum + measure(layer), 0);
   }
+}
+
+function noteDownload(layer: Layer, { progressDetail: { current = layer.done, total = 0 } = {} }: ProgressLine): void {
+  layer.done = current;
+  layer.all = Math.max(total, layer.all, current);
 }

@@ -17,6 +17,8 @@ export interface ProgressLine {
 /** Podman says what went wrong in the same way, but with 200 before it. */
 const SAID_TOO_LATE = 500;
 
+const brokenOff = () => new EngineError(SAID_TOO_LATE, "it stopped in the middle");
+
 /** Reads to the end. @throws {EngineError} what the engine said went wrong, or that it stopped in the middle */
 export async function readProgress(
   answer: Readable,
@@ -34,7 +36,10 @@ export async function readProgress(
       note(line);
     }
     signal.throwIfAborted();
-    if (!answer.readableEnded) throw new EngineError(SAID_TOO_LATE, "it stopped in the middle");
+    if (!answer.readableEnded) throw brokenOff();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof Error && "code" in error && error.code === "ECONNRESET" ? brokenOff() : error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     answer.destroy();
