@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { nodeRow } from "../../test/support/node-row.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
-import { Scope, silentLog } from "../base/index.ts";
+import { Scope, silentLog, systemClock } from "../base/index.ts";
 import type { NodeRow } from "./contract.ts";
 import { formatIpTable, IpTableFile } from "./ip-table-file.ts";
 
@@ -183,18 +183,10 @@ class Lab implements AsyncDisposable {
     return readFile(this.path, "utf8");
   }
 
-  /** Files take real time: tried until it holds, or not at all. */
+  /** Files take real time: waits until the write is over, the sync of the folder included, and it rests. */
   async settled(holds: () => Promise<unknown>): Promise<void> {
-    for (let i = 0; i < 500; i++) {
-      try {
-        await holds();
-        // A write ends with the sync of the folder, after the file is there.
-        for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
-        return;
-      } catch {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
+    for (let tries = 0; tries < 1_000 && this.clock.sleeperCount === 0; tries++)
+      await systemClock.sleep(5, new AbortController().signal);
     await holds();
   }
 
