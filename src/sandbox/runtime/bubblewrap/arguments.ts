@@ -65,7 +65,8 @@ export function viewArguments(view: ViewOptions, host: HostSystem): string[] {
     ...(view.image === undefined ? madeFolders(view, host) : imageFiles(view)),
     ...writable(view),
     ...view.devices.flatMap((device) => ["--dev-bind", device, device]),
-    ...view.libraries.flatMap((library) => ["--ro-bind", library, library]),
+    // Those of the host's system are in its /usr already.
+    ...(view.image === undefined ? [] : view.libraries.flatMap((library) => ["--ro-bind", library, library])),
     ...["--ro-bind", view.helper, "/.p2prc"],
     ...(view.image === undefined ? ["--remount-ro", "/"] : []),
     ...["--chdir", "/", "--clearenv"],

@@ -37,12 +37,16 @@ export class CgroupsV2 implements Cgroups {
    * @param above a group that holds no process by itself, or the top of the tree
    * @throws what the file system says where it is not ours to write in
    */
-  static async open(above: string, top: string, problems: readonly string[]): Promise<CgroupsV2> {
+  static async open(above: string, top: string): Promise<CgroupsV2> {
     await handDown(above);
     await mkdir(top, { recursive: true });
-    await handDown(top);
-    const enabled = new Set((await readKnob(top, "cgroup.subtree_control")).trim().split(" "));
-    return new CgroupsV2(top, new Set(WANTED.filter((name) => enabled.has(name))), problems);
+    const enabled = new Set(await handDown(top));
+    const missing = WANTED.filter((name) => !enabled.has(name));
+    return new CgroupsV2(
+      top,
+      enabled,
+      missing.map((name) => `The control group of the daemon has no "${name}", so sandboxes have no limit of it.`),
+    );
   }
 
   private constructor(top: string, enabled: ReadonlySet<Controller>, problems: readonly string[]) {
@@ -113,8 +117,18 @@ function folderOf({ folders }: Cgroup): string {
   return folder;
 }
 
-/** One by one: a single one that is missing would refuse them all. */
-async function handDown(folder: string): Promise<void> {
+/** One by one, since a single one that is refused would refuse them all. @returns those that are handed down */
+async function handDown(folder: string): Promise<readonly Controller[]> {
   const there = new Set((await readKnob(folder, "cgroup.controllers")).trim().split(" "));
-  for (const name of WANTED) if (there.has(name)) await writeKnob(folder, "cgroup.subtree_control", `+${name}`);
+  const done: Controller[] = [];
+  for (const name of WANTED) {
+    if (!there.has(name)) continue;
+    try {
+      await writeKnob(folder, "cgroup.subtree_control", `+${name}`);
+      done.push(name);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error; // a defect
+    }
+  }
+  return done;
 }

@@ -9,6 +9,7 @@ import { Failure } from "../../../core/index.ts";
 import type { SandboxSpec } from "../runtime.ts";
 import { type HostSystem, isReadOnly, type ViewOptions, viewArguments } from "./arguments.ts";
 import type { Cgroups } from "./cgroup.ts";
+import { gpuSources, type GpuView, viewGpus } from "./gpu-devices.ts";
 import type { Image, ImageStore } from "./images/image-store.ts";
 import { launch, type Launched } from "./launch.ts";
 import { fillLayer } from "./layer.ts";
@@ -57,6 +58,8 @@ interface Network {
   readonly uplink: Uplink;
 }
 
+const NO_GPUS: GpuView = { devices: [], libraries: [] };
+
 /** Docker's number, in the middle of the kernel's scale: a guest is ended before what the owner runs. */
 const OOM_SCORE = 500;
 
@@ -101,13 +104,22 @@ export class Maker {
     }
   }
 
-  #launch(folder: SandboxFolder, { record: { spec, users }, image }: Begun, signal: AbortSignal): Promise<Launched> {
+  async #launch(
+    folder: SandboxFolder,
+    { record: { spec, users }, image }: Begun,
+    signal: AbortSignal,
+  ): Promise<Launched> {
     const { tools, cgroups, host, seccomp } = this.#deps;
-    const view = viewArguments(this.#view(folder, spec, users), host);
+    const gpus = spec.gpus.length === 0 ? NO_GPUS : viewGpus(spec.gpus, await gpuSources(signal));
+    const view = viewArguments({ ...this.#view(folder, spec, users), ...gpus }, host);
     const env = (image?.env ?? []).flatMap((variable) => ["--env", variable]);
     const argv = (socket: number) => this.#deps.residentCommand("--listening", String(socket), ...env);
     const pids = cgroups.holds.has("pids") ? undefined : spec.pids;
-    return launch({ folder, users, networked: spec.network === "internet", pids, view, argv, seccomp }, tools, signal);
+    return await launch(
+      { folder, users, networked: spec.network === "internet", pids, view, argv, seccomp },
+      tools,
+      signal,
+    );
   }
 
   #view(folder: SandboxFolder, { name, profile, image, memoryBytes, network }: SandboxSpec, users: Users): ViewOptions {
@@ -116,8 +128,7 @@ export class Maker {
       ...{ name, profile, memoryBytes, root: users.many, disableUserns: this.#deps.disableUserns },
       ...{ layer: seen.layer, helper: seen.helper, image: image === undefined ? undefined : seen.image },
       networked: network === "internet",
-      devices: [],
-      libraries: [],
+      ...NO_GPUS,
     };
   }
 

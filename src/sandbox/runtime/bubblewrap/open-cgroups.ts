@@ -52,7 +52,7 @@ async function openV1(mounts: ReadonlyMap<string, string>): Promise<Cgroups> {
 }
 
 function openTop(mount: string): Promise<Cgroups> {
-  return CgroupsV2.open(mount, join(mount, "p2prc.slice"), []);
+  return CgroupsV2.open(mount, join(mount, "p2prc.slice"));
 }
 
 /** What systemd has handed over to us: our own processes go into a leaf of it, sandboxes into another. */
@@ -64,7 +64,7 @@ async function openDelegated(mount: string, { own }: CgroupSources): Promise<Cgr
   const leaf = join(handed, "p2prc-daemon");
   await mkdir(leaf, { recursive: true });
   for (const pid of await pidsIn(handed)) await moveInto(leaf, pid);
-  return await CgroupsV2.open(handed, join(handed, "p2prc.slice"), []);
+  return await CgroupsV2.open(handed, join(handed, "p2prc.slice"));
 }
 
 /** proc(5), mountinfo: `… mount point options … - type source super-options`. */
