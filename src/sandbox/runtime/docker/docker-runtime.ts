@@ -97,7 +97,7 @@ export class DockerRuntime implements Runtime {
     const there = await this.#asked(this.#deps.containers.inspect(containerName(spec.id), signal), "look for it");
     if (there?.State.Running === true && (await this.#faults(there, spec.id, signal)).length === 0) return;
     try {
-      if (there !== undefined) await this.#deps.containers.removeAll(spec.id, signal);
+      await this.#removeAll(spec.id, signal); // what a daemon that was killed left half-made
       await this.#make(spec, note, signal);
     } catch (error) {
       await this.#removeAll(spec.id, new AbortController().signal);
