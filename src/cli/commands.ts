@@ -88,6 +88,30 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/exec.ts")).exec,
   },
   {
+    name: "ssh",
+    group: boxes,
+    summary: "enter a sandbox with the ssh of this machine",
+    load: async () => (await import("./commands/ssh.ts")).ssh,
+  },
+  {
+    name: "ssh-config",
+    group: boxes,
+    summary: "let ssh, scp, rsync and editors know the sandboxes",
+    load: async () => (await import("./commands/ssh-config.ts")).sshConfig,
+  },
+  {
+    name: "cp",
+    group: boxes,
+    summary: "copy files into a sandbox, or out of it",
+    load: async () => (await import("./commands/cp.ts")).cp,
+  },
+  {
+    name: "port",
+    group: boxes,
+    summary: "open a port of a sandbox on this machine",
+    load: async () => (await import("./commands/port.ts")).port,
+  },
+  {
     name: "ps",
     group: boxes,
     summary: "list the sandboxes that one has, or that others have here",
@@ -249,5 +273,12 @@ export const commands: readonly CommandRow[] = [
     hidden: true,
     raw: true,
     load: async () => (await import("./commands/complete.ts")).complete,
+  },
+  {
+    name: "ssh-proxy",
+    group: program,
+    summary: "be a pipe into a sandbox, for ssh",
+    hidden: true,
+    load: async () => (await import("./commands/ssh-proxy.ts")).sshProxy,
   },
 ];

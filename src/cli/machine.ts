@@ -17,4 +17,9 @@ export interface Machine {
   readonly nodeVersion: string;
   /** Runs a program of the system to its end, for at most 10 s. A program that is not there has the code 127. */
   run(command: string, args: readonly string[]): Promise<Ran>;
+  /**
+   * Runs a program with this terminal until it ends, in the place of this one.
+   * @returns its exit code, as a shell tells it; undefined: there is no such program
+   */
+  attach(command: string, args: readonly string[], signal: AbortSignal): Promise<number | undefined>;
 }

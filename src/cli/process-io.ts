@@ -119,5 +119,6 @@ function machineOf(process: NodeJS.Process, { home, bin }: Place): Machine {
     nodeVersion: process.version,
     bin,
     run: async (command, args) => (await import("./run.ts")).runProgram(command, args),
+    attach: async (command, args, signal) => (await import("./attach.ts")).attachProgram(command, args, signal),
   };
 }

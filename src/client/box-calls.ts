@@ -1,7 +1,16 @@
 /** The calls about sandboxes that one holds on other nodes. `box` is what a person types: a name, an id, the start of either, `name@node`. */
 
 import type { Duplex } from "node:stream";
-import type { Box, BoxesReply, BoxProgress, RemoveBoxReply, Stats, TouchRequest } from "../sandbox/index.ts";
+import type {
+  Box,
+  BoxesReply,
+  BoxPort,
+  BoxPortRequest,
+  BoxProgress,
+  RemoveBoxReply,
+  Stats,
+  TouchRequest,
+} from "../sandbox/index.ts";
 import type { ExecStart } from "../sandbox/light.ts";
 import { askBytes, askJson, askSteps, openStream, type Step } from "./exchange.ts";
 import { Exec } from "./exec.ts";
@@ -25,6 +34,9 @@ export interface BoxCalls {
   ): AsyncIterable<Uint8Array>;
   /** Starts a command in it. */
   exec(box: string, start: ExecStart, signal: AbortSignal): Promise<Exec>;
+  /** Opens a port of this machine, or a Unix socket, to one inside. Open already: the same one. */
+  openPort(box: string, wish: BoxPortRequest, signal: AbortSignal): Promise<BoxPort>;
+  closePort(box: string, internal: number, signal: AbortSignal): Promise<Box>;
   /** `box-ssh:<box>`, `box-port:<box>/<port>`, `box-files:<box>/…`: the bytes as they are. */
   stream(target: string, signal: AbortSignal): Promise<Duplex>;
 }
@@ -42,6 +54,8 @@ export function boxCalls(transport: Transport): BoxCalls {
     boxLogs: (box, { lines, follow }, signal) =>
       askBytes(transport, { method: "GET", path: `${boxPath(box)}/logs?lines=${lines}&follow=${follow}` }, signal),
     exec: async (box, start, signal) => await Exec.open(await openStream(transport, `box-exec:${box}`, signal), start),
+    openPort: (box, body, signal) => json({ method: "POST", path: `${boxPath(box)}/ports`, body }, signal),
+    closePort: (box, internal, signal) => json({ method: "DELETE", path: `${boxPath(box)}/ports/${internal}` }, signal),
     stream: (target, signal) => openStream(transport, target, signal),
   };
 }

@@ -10,4 +10,4 @@ export {
   type CopyProgress,
   type CopyWish,
 } from "./copy/copy-files.ts";
-export { installInclude, isIncluded, removeInclude } from "./ssh/include.ts";
+export { includeLine, installInclude, isIncluded, removeInclude } from "./ssh/include.ts";

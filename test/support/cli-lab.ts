@@ -39,6 +39,8 @@ export interface LabOptions {
   /** Whether a daemon answers already. */
   readonly running?: boolean;
   readonly run?: (command: string, args: readonly string[]) => Ran;
+  /** How a program ends that takes the terminal. Undefined from it: it is not there. */
+  readonly attached?: (args: readonly string[]) => number | undefined;
   /** In the place of an empty stdin, and of what is kept of stdout and stderr. */
   readonly streams?: Streams;
   /** Whether a person reads the results. @default false */
@@ -108,7 +110,7 @@ export class CliLab {
   }
 
   #machine(): Machine {
-    const { environment = {}, userFolder = "/home/ada", platform = "linux", run } = this.#options;
+    const { environment = {}, userFolder = "/home/ada", platform = "linux", run, attached } = this.#options;
     return {
       platform,
       environment,
@@ -119,6 +121,10 @@ export class CliLab {
       run: async (command, args) => {
         this.ran.push([command, ...args].join(" "));
         return run?.(command, args) ?? { code: 0, stdout: "", stderr: "" };
+      },
+      attach: async (command, args) => {
+        this.ran.push([command, ...args].join(" "));
+        return attached === undefined ? 0 : attached(args);
       },
     };
   }

@@ -2,8 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { Failure } from "../../core/light.ts";
+import { includeLine, isIncluded, removeInclude } from "../../sandbox/light.ts";
 import { command } from "../command.ts";
 import { describeStep, type Step } from "../install-plan.ts";
 import { type Journal, readJournal, removeFolders, undoStep } from "../installed.ts";
@@ -39,6 +40,7 @@ export const uninstall = command<Flags>({
     await io.stop(home);
     for (const step of journal.steps.toReversed()) if (step.kind !== "service") await undoStep(step);
     for (const step of services(journal)) await forgetService(step, io.machine);
+    await removeInclude({ userHome: io.machine.userFolder, config: join(home, "ssh_config") });
     await removeFolders(journal.folders);
     if (flags.keepHome === true) await rm(`${home}/installed.json`, { force: true });
     else await removeHome(home, io);
@@ -56,6 +58,9 @@ async function agree(
   io: Io,
 ): Promise<void> {
   const gone = journal.steps.map((step) => `  ${describeStep(step)}`);
+  const places = { userHome: io.machine.userFolder, config: join(home, "ssh_config") };
+  if (await isIncluded(places))
+    gone.push(`  ${join(places.userHome, ".ssh", "config")}: ${includeLine(places.config)}`);
   if (flags.keepHome !== true) gone.push(`  ${home}: the key of this node, its friends and grants, for ever`);
   io.err(["the daemon ends, and this is removed:", ...gone].join("\n"));
   if (flags.yes === true) return;

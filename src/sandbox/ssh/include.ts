@@ -17,7 +17,7 @@ export interface IncludePlaces {
 /** @returns whether it was not there before @throws {Failure} home-unusable, disk-full */
 export async function installInclude(places: IncludePlaces): Promise<boolean> {
   const file = await openConfig(places.userHome);
-  const line = lineFor(places.config);
+  const line = includeLine(places.config);
   const rest = without(file.text, line);
   if (file.text === `${line}\n${rest}`) return false;
   await mkdir(dirname(file.path), { recursive: true, mode: 0o700 });
@@ -28,7 +28,7 @@ export async function installInclude(places: IncludePlaces): Promise<boolean> {
 /** @returns whether it was there */
 export async function removeInclude(places: IncludePlaces): Promise<boolean> {
   const file = await openConfig(places.userHome);
-  const rest = without(file.text, lineFor(places.config));
+  const rest = without(file.text, includeLine(places.config));
   if (rest === file.text) return false;
   await replace(file, rest);
   return true;
@@ -37,7 +37,7 @@ export async function removeInclude(places: IncludePlaces): Promise<boolean> {
 /** @returns whether `ssh` reads our file */
 export async function isIncluded(places: IncludePlaces): Promise<boolean> {
   const { text } = await openConfig(places.userHome);
-  return without(text, lineFor(places.config)) !== text;
+  return without(text, includeLine(places.config)) !== text;
 }
 
 interface ConfigFile {
@@ -66,7 +66,7 @@ async function replace({ path, mode }: ConfigFile, text: string): Promise<void> 
   await writeFileAtomic(path, text, { mode });
 }
 
-function lineFor(config: string): string {
+export function includeLine(config: string): string {
   return `Include "${config.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 

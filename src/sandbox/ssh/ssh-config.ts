@@ -53,10 +53,10 @@ export function formatKnownHosts(boxes: readonly SshBox[]): string {
   return boxes.map(({ id, hostKey }) => `${aliasOf(id)} ${hostKey}\n`).join("");
 }
 
-/** The names by which `ssh` knows it. */
-export function hostNamesOf({ name, nodeName }: Pick<SshBox, "name" | "nodeName">): readonly string[] {
+/** The names by which `ssh` knows it: its own, which may be another's too on another node, and its id. */
+export function hostNamesOf({ id, name, nodeName }: Pick<SshBox, "id" | "name" | "nodeName">): readonly string[] {
   const long = LABEL.test(nodeName) ? [`${name}.${nodeName}.${HOST_SUFFIX}`] : [];
-  return [`${name}.${HOST_SUFFIX}`, ...long];
+  return [`${name}.${HOST_SUFFIX}`, ...long, aliasOf(id)];
 }
 
 function hostBlock(box: SshBox, places: SshPlaces): string {
@@ -70,8 +70,8 @@ function hostBlock(box: SshBox, places: SshPlaces): string {
 }
 
 /** `test` costs 1 ms. A shell on Windows has none: there the program is always asked. `Match` cannot escape a quote. */
-function startingBlock({ socket, program, platform }: SshPlaces): readonly string[] {
-  const proxy = `ProxyCommand ${percent([...program, "ssh-proxy"].map(forShell).join(" "))} %n`;
+function startingBlock({ home, socket, program, platform }: SshPlaces): readonly string[] {
+  const proxy = `ProxyCommand ${percent([...program, "ssh-proxy", "--home", home].map(forShell).join(" "))} %n`;
   if (platform === "win32") return [block(`Match originalhost *.${HOST_SUFFIX}`, [proxy])];
   const isDown = percent(`test ! -S ${forShell(socket)}`);
   if (isDown.includes('"')) return [];
