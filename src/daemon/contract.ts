@@ -33,6 +33,8 @@ export const Status = Type.Object({
   startedAt: Type.Number(),
   home: Type.String(),
   lends: Type.Boolean(),
+  /** What makes sandboxes here. Absent: none was needed yet, or none can be had (then a warning says why). */
+  runtime: Type.Optional(Type.Object({ kind: Type.String(), version: Type.String() })),
   /** What it listens on, as in `[::]:8088`. */
   listening: Type.Array(Type.String()),
   /** Where others may reach it, best first. */

@@ -16,6 +16,7 @@ export interface LendingState {
 }
 
 export function statusOf(parts: Parts, state: LendingState): Status {
+  const { facts } = state.runtime;
   const { identity, name, pid, startedAt, home, lending, whereabouts, logFile, boot } = parts;
   return {
     id: identity.id,
@@ -25,6 +26,7 @@ export function statusOf(parts: Parts, state: LendingState): Status {
     startedAt,
     home: home.path,
     lends: lending.on,
+    ...(state.runtime.found ? { runtime: { kind: facts.kind, version: facts.version } } : {}),
     listening: [...whereabouts.listening],
     addresses: whereabouts.near.map(formatEndpoint),
     links: linksOf(parts),

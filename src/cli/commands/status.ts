@@ -21,6 +21,7 @@ export const status = command({
     startedAt: "milliseconds since 1970",
     home: "its folder",
     lends: "whether it lends",
+    runtime: "what makes sandboxes here: kind, version",
     listening: "addresses it listens on",
     addresses: "where others may reach it",
     links: "links that are up: id, name, path, rttMs, asks",
@@ -41,12 +42,15 @@ export const status = command({
 function printStatus(status: Status, io: Io): void {
   const up = formatAge(io.clock.wallTime() - status.startedAt);
   const { joined, verified, heard, suspect } = status.nodes;
+  const { runtime: made } = status;
+  const runtime: [string, string][] = made === undefined ? [] : [["Sandboxes by", `${made.kind} ${made.version}`]];
   const fields = formatFields([
     ["Name", status.name],
     ["Id", status.id],
     ["Daemon", `version ${status.version}, process ${status.pid}, up ${up === "now" ? "a moment" : up}`],
     ["Home", status.home],
     ["Lending", status.lends ? "to my own nodes and those I invited" : "no (`p2prc -s` starts it)"],
+    ...runtime,
     ["Listening on", status.listening.join(", ")],
     ["Reachable at", status.addresses.join(", ")],
     ["Nodes", `${joined} joined, ${verified} verified, ${heard} heard of, ${suspect} silent`],

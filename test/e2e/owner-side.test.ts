@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, test } from "node:test";
-import { DaemonLab, type LabDaemon } from "../../test/support/daemon-lab.ts";
-import { fakeResident } from "../../test/support/fake-resident.ts";
-import { systemClock } from "../base/index.ts";
-import type { Grant } from "../core/index.ts";
-import type { Link } from "../network/index.ts";
-import { askCreate, askOffer, askRemove, askSandbox, askSandboxes, connectSandbox } from "../sandbox/ask.ts";
-import type { CreateRequest, GuestsReply, PanicReply, UsageReply } from "../sandbox/index.ts";
-import { encodeFrame, FrameReader } from "../sandbox/resident/frames.ts";
-import { type MemoryMachine, MemoryRuntime } from "../sandbox/runtime/memory.ts";
-import { type SandboxId, sandboxIdFrom } from "../sandbox/runtime/sandbox-id.ts";
+import { DaemonLab, type LabDaemon } from "../support/daemon-lab.ts";
+import { fakeResident } from "../support/fake-resident.ts";
+import { systemClock } from "../../src/base/index.ts";
+import type { Grant } from "../../src/core/index.ts";
+import type { Link } from "../../src/network/index.ts";
+import { askCreate, askOffer, askRemove, askSandbox, askSandboxes, connectSandbox } from "../../src/sandbox/ask.ts";
+import type { CreateRequest, GuestsReply, PanicReply, UsageReply } from "../../src/sandbox/index.ts";
+import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
+import { type MemoryMachine, MemoryRuntime } from "../../src/sandbox/runtime/memory.ts";
+import { type SandboxId, sandboxIdFrom } from "../../src/sandbox/runtime/sandbox-id.ts";
 
 const never = new AbortController().signal;
 
