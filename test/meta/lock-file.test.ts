@@ -32,10 +32,11 @@ describe("each lock file", () => {
     }
   });
 
-  test("holds no package that would run code when it is installed", () => {
+  test("runs no code of a package when it is installed, and needs none", () => {
     for (const file of find("{package-lock.json,tools/*/package-lock.json}")) {
+      const scripted = packages(file).filter(([, { hasInstallScript }]) => hasInstallScript === true);
       assert.deepEqual(
-        packages(file).filter(([, { hasInstallScript }]) => hasInstallScript === true),
+        scripted.filter(([path]) => !workWithoutTheirScripts.includes(path)),
         [],
         file,
       );
@@ -55,6 +56,9 @@ describe("each lock file", () => {
     );
   });
 });
+
+/** dockerode brings them: a faster cipher and a look at the processor for ssh2, a check of versions for protobufjs. */
+const workWithoutTheirScripts = ["node_modules/ssh2", "node_modules/cpu-features", "node_modules/protobufjs"];
 
 function packages(file: string): [string, Entry][] {
   return Object.entries((readJson(file) as { packages: Record<string, Entry> }).packages);

@@ -215,18 +215,11 @@ test("p2prc usage shows hours and bytes of each guest", async () => {
 
 test("p2prc top shows one frame where nobody watches", async () => {
   let cpuMs = 0;
-  const stats = () => ({
-    value: {
-      id: sandbox.id,
-      cpuMs: (cpuMs += 500),
-      memoryBytes: GIB,
-      diskBytes: 0,
-      pids: 4,
-      receivedBytes: 0,
-      sentBytes: 0,
-      linkBytes: 0,
-    },
-  });
+  const stats = () => {
+    cpuMs += 500;
+    const rest = { memoryBytes: GIB, diskBytes: 0, pids: 4, receivedBytes: 0, sentBytes: 0, linkBytes: 0 };
+    return { value: { id: sandbox.id, cpuMs, ...rest } };
+  };
   const routes: Routes = {
     "GET /v1/boxes?ask=true": { value: { boxes: [box] } },
     "GET /v1/boxes/aaaabbbbccccdddd/stats": stats,

@@ -81,17 +81,17 @@ type Change = { readonly [K in keyof LendLimits]?: LendLimits[K] | typeof DEFAUL
 
 function changeOf({ maxCpus, maxMemory, maxDisk, maxSandboxes, images, accept }: Flags): Change {
   const found = {
-    cpus: valueOf(maxCpus, parseCores),
-    memoryBytes: valueOf(maxMemory, parseSize),
-    diskBytes: valueOf(maxDisk, parseSize),
-    sandboxes: valueOf(maxSandboxes, (text) => parseCount(text, "--max-sandboxes")),
+    cpus: parsed(maxCpus, parseCores),
+    memoryBytes: parsed(maxMemory, parseSize),
+    diskBytes: parsed(maxDisk, parseSize),
+    sandboxes: parsed(maxSandboxes, (text) => parseCount(text, "--max-sandboxes")),
     images: images === undefined ? undefined : images.some((one) => one === "*") ? DEFAULT : images.map(parsePattern),
     accept: accept?.flat(),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Change;
 }
 
-function valueOf<T>(text: string | undefined, parse: (text: string) => T): T | typeof DEFAULT | undefined {
+function parsed<T>(text: string | undefined, parse: (text: string) => T): T | typeof DEFAULT | undefined {
   return text === undefined || text === DEFAULT ? text : parse(text);
 }
 

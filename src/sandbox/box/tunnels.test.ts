@@ -21,10 +21,12 @@ describe("the byte streams of a box", () => {
       const asked: [string, StreamWish][] = [];
       const [far, inside] = duplexPair();
       inside.end("from inside");
-      const [, kind, rest = ""] = /^(.*?):([^]*)$/.exec(target) ?? [];
-      const row = boxTunnels({ connect: async (name, what) => (asked.push([name, what]), far) }).find(
-        (one) => one.kind === kind,
-      );
+      const [, kind, rest = ""] = /^(.*?):(.*)$/s.exec(target) ?? [];
+      const connect = async (name: string, what: StreamWish) => {
+        asked.push([name, what]);
+        return far;
+      };
+      const row = boxTunnels({ connect }).find((one) => one.kind === kind);
       assert.deepEqual(row?.admits, ["local"]);
       const [near, person] = duplexPair();
       (await row?.open(rest, local, signal))?.(near);
