@@ -1,16 +1,19 @@
 /** A home with real sandboxes in it, made by bubblewrap, and a way to run things in them. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { silentLog, systemClock } from "../../src/base/index.ts";
 import { openHelper, residentCommand } from "../../src/sandbox/helper/open-helper.ts";
 import { Inside } from "../../src/sandbox/inside/inside.ts";
 import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
 import type { BubblewrapRuntime } from "../../src/sandbox/runtime/bubblewrap/bubblewrap-runtime.ts";
 import { type BubblewrapDeps, openBubblewrap } from "../../src/sandbox/runtime/bubblewrap/open-bubblewrap.ts";
-import type { Runtime, SandboxSpec } from "../../src/sandbox/runtime/runtime.ts";
+import { processTree } from "../../src/sandbox/runtime/bubblewrap/no-cgroups.ts";
+import { SandboxFolder } from "../../src/sandbox/runtime/bubblewrap/sandbox-folder.ts";
+import type { FoundSandbox, Runtime, SandboxSpec } from "../../src/sandbox/runtime/runtime.ts";
 import type { SandboxId } from "../../src/sandbox/runtime/sandbox-id.ts";
 import { sandboxSpec } from "../contract/runtime.ts";
 
@@ -78,6 +81,35 @@ export class BubblewrapWorld implements AsyncDisposable {
       }
     }
     return { out, code };
+  }
+
+  /** The end of its command's log. */
+  async log(id: SandboxId, lines: number): Promise<string> {
+    return await text(await this.runtime.logs(id, { follow: false, lines }, signal));
+  }
+
+  /** Looks at it again and again, for at most 20 s. */
+  async until(id: SandboxId, wanted: (found: FoundSandbox) => boolean): Promise<FoundSandbox> {
+    for (let turn = 0; turn < 200; turn++) {
+      const found = (await this.runtime.list(signal)).find((one) => one.id === id);
+      if (found !== undefined && wanted(found)) return found;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("it did not come about");
+  }
+
+  /** Its processes as this machine sees them. */
+  async processes(id: SandboxId): Promise<readonly { readonly pid: number; readonly uids: readonly number[] }[]> {
+    const record = await new SandboxFolder(join(this.home, "sandboxes"), id).read();
+    const pids = record?.first === undefined ? [] : await processTree(record.first.pid);
+    const found = await Promise.all(
+      pids.map(async (pid) => {
+        const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => ""); // gone
+        const uids = /^Uid:\s*(.*)$/mu.exec(status)?.[1]?.split(/\s+/u).map(Number);
+        return uids === undefined ? [] : [{ pid, uids }];
+      }),
+    );
+    return found.flat();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
