@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -35,11 +35,10 @@ describe("a daemon that is killed at any step", () => {
 
   for (const [what, story] of Object.entries(stories)) {
     test(`${what} leaves what the next one understands`, async () => {
-      const folder = await mkdtemp(join(tmpdir(), "p2prc-kill-"));
+      await using folder = await mkdtempDisposable(join(tmpdir(), "p2prc-lease-kill-"));
       const steps = await countSteps(story);
       assert.ok(steps >= 4);
-      for (let dieAt = 1; dieAt <= steps; dieAt++) await killAt(dieAt, story, join(folder, `state-${dieAt}`));
-      await rm(folder, { recursive: true });
+      for (let dieAt = 1; dieAt <= steps; dieAt++) await killAt(dieAt, story, join(folder.path, `state-${dieAt}`));
     });
   }
 });

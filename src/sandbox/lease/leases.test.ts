@@ -371,6 +371,23 @@ describe("what no lease speaks of", () => {
   });
 });
 
+describe("a full disk", () => {
+  test("keeps new sandboxes out, and keeps nobody from freezing and ending those that run", async () => {
+    await using world = new SandboxWorld();
+    world.run();
+    const { id } = await world.create(ann, { lifetimeMs: 2 * MINUTE });
+    const { page_count: pages } = world.database.prepare("PRAGMA page_count").get() as { page_count: number };
+    world.database.exec(`PRAGMA max_page_count = ${pages}`);
+    const command = Array.from({ length: 100 }, () => "x".repeat(4_000));
+    await assert.rejects(world.create(ann, { command }), { code: "disk-full" });
+    assert.equal(world.book.size, 1);
+    assert.equal((await world.sandboxes.panic(true)).sandboxes, 1);
+    assert.equal(world.machine.get(id)?.state, "paused");
+    await world.clock.advance(2 * MINUTE + 1_000);
+    assert.equal(world.machine.size, 0);
+  });
+});
+
 describe("usage", () => {
   test("adds up what runs and what has ended", async () => {
     await using world = new SandboxWorld();
