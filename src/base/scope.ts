@@ -8,6 +8,9 @@
 
 type Closer = () => void | PromiseLike<void>;
 
+/** One for all: making one with its stack for each of the thousand scopes of a walk costs as much as their work. */
+const CLOSED = new DOMException("the scope has closed", "AbortError");
+
 export class Scope implements AsyncDisposable {
   readonly #controller = new AbortController();
   readonly #closers: Closer[] = [];
@@ -70,7 +73,7 @@ export class Scope implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#detach();
-    this.#controller.abort();
+    this.#controller.abort(CLOSED);
     await Promise.all(this.#tasks);
     for (const closer of this.#closers.reverse()) {
       try {

@@ -6,7 +6,7 @@
  * while its visit goes on in the background.
  */
 
-import { type Clock, Scope } from "../base/index.ts";
+import { type Clock, letHeapGrow, Scope } from "../base/index.ts";
 import { Failure, type NodeId, shownName } from "../core/index.ts";
 import { DEFAULT_HOPS, MAX_HOPS, type UpdateProgress, type UpdateResult } from "./contract.ts";
 import type { NodeTable } from "./node-table.ts";
@@ -55,6 +55,7 @@ export class HopWalks implements AsyncDisposable {
       });
     }
     signal.throwIfAborted();
+    using _room = letHeapGrow();
     const spawn = (task: (ending: AbortSignal) => Promise<void>) => this.#scope.spawn(task);
     const walk = new Walk(this.#deps, { hops, note, concurrency: this.#concurrency, spawn });
     return await walk.run(signal);
@@ -161,12 +162,14 @@ class Walk {
 
   async #visit(attempt: Try, signal: AbortSignal): Promise<void> {
     const { visitor } = this.#deps;
+    // Its own signal: hundreds of visits with several listeners each on one signal look through all of them for each.
+    await using own = new Scope(signal);
     const linked = visitor.isLinked(attempt.id);
     const onFound = (ids: readonly NodeId[]) => {
       if (!this.#ended) this.#enqueue(ids, attempt.hop + 1);
     };
     try {
-      const visit = await visitor.visit(attempt.id, { maxPages: MAX_PAGES, onFound }, signal);
+      const visit = await visitor.visit(attempt.id, { maxPages: MAX_PAGES, onFound }, own.signal);
       // How quickly a link answers that is there already says nothing of how long dialling takes.
       if (!linked && isAnswer(visit)) this.#patience.note(attempt.startedAt, this.#deps.clock.now());
       this.#note(attempt, visit);

@@ -15,19 +15,23 @@ const QUANTILE = 0.9;
 
 export class Patience {
   readonly #seen: number[] = [];
+  /** Of what was seen; undefined until somebody asks. A walk asks for each open try, fifty times a second. */
+  #usual: number | undefined;
   /** When an answer last came, and when that one's try had begun. */
   #lastStartedAt = Number.NEGATIVE_INFINITY;
 
   note(startedAt: number, answeredAt: number): void {
     this.#seen.push(answeredAt - startedAt);
     if (this.#seen.length > WINDOW) this.#seen.shift();
+    this.#usual = undefined;
     this.#lastStartedAt = Math.max(this.#lastStartedAt, startedAt);
   }
 
   /** How long a try that began at `startedAt` may take. */
   limitMs(startedAt: number): number {
     if (this.#seen.length === 0) return FIRST_MS;
-    const usual = this.#usualMs();
+    this.#usual ??= this.#usualMs();
+    const usual = this.#usual;
     // Once others that began with it or after it have answered, its silence is its own.
     const limit = this.#lastStartedAt >= startedAt ? 1.5 * usual + 100 : 3 * usual + 250;
     return Math.min(MOST_MS, Math.max(LEAST_MS, limit));
