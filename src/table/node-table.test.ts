@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SignedNode } from "../../test/support/signed-node.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
-import { seededRandom } from "../base/index.ts";
+import { seededRandom, systemClock } from "../base/index.ts";
 import {
   AllowedNetworks,
   isSignedBy,
@@ -91,6 +91,27 @@ describe("NodeTable learns", () => {
     const lab = new Lab();
     const junk = Array.from({ length: 1000 }, (_, i) => ({ body: `{"n":${i}}`, signature: "x".repeat(86) }));
     assert.deepEqual([lab.table.learn(junk, person).bad, lab.checked], [16, 0]);
+  });
+
+  test("nothing of a million forged records, 16 of each reply are looked at, and memory stays as it was", () => {
+    const lab = new Lab({ forged: true });
+    const site = Array.from({ length: 2_000 }, (_, i) => ({
+      body: JSON.stringify(new SignedNode(i + 20_000).record({ addresses: [`20.0.0.${i % 256}`] })),
+      signature: "x".repeat(86),
+    }));
+    const before = process.memoryUsage().heapUsed;
+    const startedAt = systemClock.now();
+    let sent = 0;
+    let checked = 0;
+    for (; sent < 1_000_000; sent += 250) {
+      const from = sent % site.length;
+      lab.table.learn(site.slice(from, from + 250), { kind: "node", id: attic.id });
+      checked = Math.max(checked, lab.checked / (sent / 250 + 1));
+    }
+    assert.deepEqual([sent, lab.table.rows.size], [1_000_000, 0]);
+    assert.ok(checked <= 16, `${checked} signatures checked in a reply`);
+    assert.ok(systemClock.now() - startedAt < 20_000);
+    assert.ok(process.memoryUsage().heapUsed - before < 100 * 1024 * 1024);
   });
 
   test("nothing at a private, loopback or other address that gossip may not name", () => {
@@ -473,10 +494,11 @@ class Lab {
   constructor({
     allow = [],
     options = {},
-  }: { readonly allow?: readonly string[]; readonly options?: NodeTableOptions } = {}) {
+    forged = false,
+  }: { readonly allow?: readonly string[]; readonly options?: NodeTableOptions; readonly forged?: boolean } = {}) {
     const isSigned = (signed: SignedRecord, id: NodeId) => {
       this.checked++;
-      return isSignedBy(signed, id);
+      return !forged && isSignedBy(signed, id);
     };
     this.table = new NodeTable(
       {
