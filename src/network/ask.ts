@@ -5,6 +5,7 @@
  * error the other end reports keeps its code and its words, cleaned for a terminal.
  */
 
+import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { type Static, Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
@@ -70,9 +71,15 @@ export async function readText(body: Readable, maxBytes: number, signal: AbortSi
     await promise;
   } finally {
     signal.removeEventListener("abort", onAbort);
-    body.destroy();
+    leave(body);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Destroying a stream of HTTP/2 alone tells the other end nothing: it would hold what it has still to send for ever. */
+function leave(body: Readable & { readonly rstCode?: number; close?(code: number): void }): void {
+  if (body.rstCode !== undefined && !body.readableEnded && !body.destroyed) body.close?.(constants.NGHTTP2_CANCEL);
+  body.destroy();
 }
 
 /** The Failure that the other end reported, as far as its words can be used. */
