@@ -12,7 +12,7 @@ import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
 import type { BubblewrapRuntime } from "../../src/sandbox/runtime/bubblewrap/bubblewrap-runtime.ts";
 import { type BubblewrapDeps, openBubblewrap } from "../../src/sandbox/runtime/bubblewrap/open-bubblewrap.ts";
 import { processTree } from "../../src/sandbox/runtime/bubblewrap/no-cgroups.ts";
-import { SandboxFolder } from "../../src/sandbox/runtime/bubblewrap/sandbox-folder.ts";
+import { SandboxFolder, type SandboxRecord } from "../../src/sandbox/runtime/bubblewrap/sandbox-folder.ts";
 import type { FoundSandbox, Runtime, SandboxSpec } from "../../src/sandbox/runtime/runtime.ts";
 import type { SandboxId } from "../../src/sandbox/runtime/sandbox-id.ts";
 import { sandboxSpec } from "../contract/runtime.ts";
@@ -96,6 +96,13 @@ export class BubblewrapWorld implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error("it did not come about");
+  }
+
+  /** What is written down about it. */
+  async record(id: SandboxId): Promise<SandboxRecord> {
+    const record = await new SandboxFolder(join(this.home, "sandboxes"), id).read();
+    if (record === undefined) throw new Error("nothing is written down about it");
+    return record;
   }
 
   /** Its processes as this machine sees them. */

@@ -30,13 +30,16 @@ export interface BubblewrapDeps {
   readonly residentCommand: (...args: readonly string[]) => readonly string[];
   /** Where programs of the system are looked for first: a PATH. */
   readonly path: string;
+  /** For tests: other programs than those that are found. */
+  readonly changeTools?: (found: Tools) => Tools;
 }
 
 /** @throws {Failure} not-supported */
 export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal): Promise<BubblewrapRuntime> {
   const { clock, log, home, user, helper, residentCommand } = deps;
-  const tools = await findTools(deps.path);
-  if (tools === undefined) throw missing();
+  const found = await findTools(deps.path);
+  if (found === undefined) throw missing();
+  const tools = deps.changeTools?.(found) ?? found;
   const root = join(home, "sandboxes");
   await mkdir(root, { recursive: true, mode: 0o711 });
   const [bubblewrap, cgroups, host, seccomp, subIds, filter] = await Promise.all([
