@@ -23,11 +23,15 @@ const WATCH_EVERY_MS = 5_000;
 
 export const serve = command<Flags>({
   options: [
-    { flags: "--name <name>", summary: "what this node is called (two random words, kept)" },
-    { flags: "--port <number>", summary: "TCP port; 0: any free one (8088)", parse: wholeNumber("--port", 0, 65_535) },
+    { flags: "--name <name>", summary: "what this node is called, from now on (two random words)" },
+    {
+      flags: "--port <number>",
+      summary: "TCP port, this time; 0: any free one (8088)",
+      parse: wholeNumber("--port", 0, 65_535),
+    },
     {
       flags: "--listen <address>",
-      summary: "listen on this address only; may be given again (all of this machine)",
+      summary: "listen on this address only, this time; may be given again (all of this machine)",
       repeatable: true,
     },
     {
