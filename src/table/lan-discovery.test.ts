@@ -39,6 +39,20 @@ describe("LanDiscovery", () => {
     );
   });
 
+  test("says who it is as soon as it begins to listen", async () => {
+    await using lab = await Lab.open({ listens: false });
+    await lab.village.clock.advance(16_000);
+    lab.listens = true;
+    lab.sent.length = 0;
+    await lab.village.clock.advance(1_000);
+    assert.deepEqual(
+      lab.sent.map(({ kind }) => kind),
+      ["response"],
+    );
+    await lab.village.clock.advance(5_000);
+    assert.equal(lab.sent.length, 1);
+  });
+
   test("says nothing of itself on an interface at whose address nobody answers", async () => {
     await using lab = await Lab.open({ listensAt: (address) => address === "127.0.0.1" });
     assert.deepEqual(
@@ -161,6 +175,7 @@ class Lab implements AsyncDisposable {
   readonly visited: string[] = [];
   readonly identified: string[] = [];
   readonly addresses = ["192.168.0.2"];
+  listens = true;
   mostVisits = 0;
   opened = 0;
   readonly #listeners = new Set<(packet: MulticastPacket, from: string) => void>();
@@ -168,6 +183,7 @@ class Lab implements AsyncDisposable {
 
   static async open({ listens = true, listensAt = () => true }: Listening = {}): Promise<Lab> {
     const lab = new Lab();
+    lab.listens = listens;
     const { clock, random } = lab.village;
     const visit = async (id: string, _options: unknown, signal: AbortSignal) => {
       lab.visited.push(id);
@@ -175,7 +191,7 @@ class Lab implements AsyncDisposable {
       await clock.sleep(100, signal).finally(() => lab.#visits--);
       return { kind: "failed", why: "unreachable" } as const;
     };
-    const self = () => (listens ? lab.me.own : undefined);
+    const self = () => (lab.listens ? lab.me.own : undefined);
     const open = async () => lab.#interfaces();
     const { table } = lab.me;
     const identify = async ({ host, port }: Endpoint) => {

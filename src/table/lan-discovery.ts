@@ -61,6 +61,8 @@ const REOPEN_MS = 300_000;
 const ANSWER_EVERY_MS = 1_000;
 const ANSWER_DELAY_MS = 20;
 const ANSWER_SPREAD_MS = 100;
+/** Whether this node listens somewhere else now. */
+const LOOK_MS = 1_000;
 const TTL_S = 120;
 const PER_SENDER = { burst: 10, everyMs: 2_000, maxKeys: 256 };
 const PER_LAN = { burst: 64, everyMs: 200, maxKeys: 1 };
@@ -94,6 +96,7 @@ export class LanDiscovery {
         scope.defer(() => listening[Symbol.dispose]());
       }
       scope.spawn((ending) => this.#askAgainAndAgain(interfaces, ending));
+      scope.spawn((ending) => this.#announceChanges(interfaces, ending));
       await this.#deps.clock.sleep(REOPEN_MS, scope.signal);
     }
   }
@@ -106,6 +109,20 @@ export class LanDiscovery {
       }
       await this.#deps.clock.sleep(waitMs, signal);
     }
+  }
+
+  /** Who begins to lend, or listens elsewhere now, is not found by those who asked before unless he says so himself. */
+  async #announceChanges(interfaces: readonly Multicast[], signal: AbortSignal): Promise<void> {
+    for (let announced = this.#port; ; ) {
+      await this.#deps.clock.sleep(LOOK_MS, signal);
+      if (this.#port === announced) continue;
+      announced = this.#port;
+      for (const lan of interfaces) this.#announce(lan);
+    }
+  }
+
+  get #port(): number {
+    return this.#deps.self()?.record.port ?? 0;
   }
 
   #hear({ packet, from, lan, scope }: Heard): void {
