@@ -121,6 +121,10 @@ describe("p2prc demo", { timeout: 240_000 }, () => {
     assert.match(text, /added cellar: it is a friend of this node now/);
     assert.match(text, /3 sent, 0 lost/);
     assert.match(text, /Down: {2}[\d.]+ MB\/s/);
+    assert.match(
+      text,
+      /box on barn {3}running .*\n[^]*\nattic\$ ssh .*\nbox\n[^]*\nattic\$ cat answer\n42\n[^]*\nremoved box from barn\n/,
+    );
     assert.deepEqual(leftOvers(machines.folder), []);
     assert.equal(existsSync(machines.homeOf("here")), false);
   });

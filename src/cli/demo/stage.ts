@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { within } from "../../base/index.ts";
-import { stopDaemon } from "../../client/index.ts";
+import { connect, stopDaemon } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
 import type { Io } from "../io.ts";
 
@@ -20,6 +20,8 @@ export interface Scene {
   /** The machine on which it is typed. */
   readonly on: string;
   readonly words: readonly string[];
+  /** What is run. @default this program, `p2prc` */
+  readonly program?: "ssh" | "cat";
   /** What is shown in the place of long words, such as a link. */
   readonly shown?: readonly string[];
 }
@@ -42,7 +44,6 @@ export class Stage implements AsyncDisposable {
   readonly #io: Io;
   readonly #folder: string;
   readonly #machines: readonly string[];
-  readonly #warnings = new Set<string>();
   readonly played: Played[] = [];
 
   static async open(machines: readonly string[], io: Io): Promise<Stage> {
@@ -61,7 +62,7 @@ export class Stage implements AsyncDisposable {
 
   /** Types the command, shows what comes of it. @returns what it printed @throws {Failure} when it fails */
   async play(scene: Scene): Promise<string> {
-    const typed = ["p2prc", ...(scene.shown ?? scene.words)].map(forShell).join(" ");
+    const typed = [scene.program ?? "p2prc", ...(scene.shown ?? scene.words)].map(forShell).join(" ");
     this.#io.out(`${scene.on}$ ${typed}`, "bold");
     const { exit, out } = await this.run(scene, (line) => this.#show(line));
     this.#io.out("");
@@ -73,9 +74,9 @@ export class Stage implements AsyncDisposable {
   }
 
   /** The same behind the scenes. */
-  async run({ on, words }: Scene, show: (line: string) => void = () => undefined): Promise<Spoken> {
+  async run({ on, words, program }: Scene, show: (line: string) => void = () => undefined): Promise<Spoken> {
     const { machine, signal, clock } = this.#io;
-    const late = () => new Failure("timed-out", `\`p2prc ${words.join(" ")}\` takes too long`);
+    const late = () => new Failure("timed-out", `\`${program ?? "p2prc"} ${words.join(" ")}\` takes too long`);
     const speak = (waiting: AbortSignal) => {
       const env = {
         ...withoutOwn(machine.environment),
@@ -83,7 +84,9 @@ export class Stage implements AsyncDisposable {
         NO_COLOR: "1",
         NODE_COMPILE_CACHE: join(this.#folder, "cache"),
       };
-      const child = spawn(machine.node, [machine.bin, ...words], {
+      const [file, args] = program === undefined ? [machine.node, [machine.bin, ...words]] : [program, words];
+      const child = spawn(file, args, {
+        cwd: this.#folder,
         env,
         stdio: ["ignore", "pipe", "pipe"],
         signal: waiting,
@@ -93,21 +96,30 @@ export class Stage implements AsyncDisposable {
     return await within({ clock, timeoutMs: SCENE_MS, late }, speak, signal);
   }
 
-  /** All three say the same of this machine: once is enough. */
+  /** Without what is said on the way, and without what a play's machines are warned of: they are not this person's. */
   #show(line: string): void {
-    if (line.startsWith("warning: ") && this.#warnings.has(line)) return;
-    if (line.startsWith("warning: ")) this.#warnings.add(line);
+    if (line === "starting the daemon" || line.startsWith("warning: ")) return;
     this.#io.out(line);
   }
 
   /** Ctrl-C may have been pressed already, so this has a signal of its own; `stopDaemon` has its bounds. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { signal } = new AbortController();
-    const stopped = await Promise.allSettled(
-      this.#machines.map((machine) => stopDaemon({ home: this.homeOf(machine), clock: this.#io.clock }, signal)),
-    );
+    const stopped = await Promise.allSettled(this.#machines.map((machine) => this.#clear(machine, signal)));
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
     for (const one of stopped) if (one.status === "rejected") throw one.reason;
+  }
+
+  /** Sandboxes outlive their daemon: where the play broke off, they are ended first. */
+  async #clear(machine: string, signal: AbortSignal): Promise<void> {
+    const place = { home: this.homeOf(machine), clock: this.#io.clock };
+    const running = await connect(place, signal);
+    if (running === undefined) return;
+    const { client } = running;
+    const { sandboxes } = await client.guests(signal);
+    for (const { sandbox } of sandboxes) await client.kickGuest(sandbox.id, signal);
+    await client[Symbol.asyncDispose]();
+    await stopDaemon(place, signal);
   }
 }
 
@@ -135,5 +147,5 @@ function withoutOwn(environment: Readonly<Record<string, string | undefined>>): 
 
 /** As a person would type it. */
 function forShell(word: string): string {
-  return /^[\w./:@%+=,[\]…-]+$/u.test(word) ? word : `'${word}'`;
+  return /^[\w./:@%+=,[\]…~-]+$/u.test(word) ? word : `'${word}'`;
 }

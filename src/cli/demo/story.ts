@@ -1,5 +1,6 @@
 /** What the demo shows, in its order: three machines, each of which knows only the next. */
 
+import { join } from "node:path";
 import type { Io } from "../io.ts";
 import type { Stage } from "./stage.ts";
 
@@ -15,7 +16,8 @@ interface Listed {
   }[];
 }
 
-export async function story(stage: Stage, io: Io): Promise<void> {
+/** @param sandboxes whether this machine can make them */
+export async function story(stage: Stage, io: Io, { sandboxes }: { readonly sandboxes: boolean }): Promise<void> {
   const say = narrator(io);
   say("Three machines, played by three folders on this one. Each runs the real program, with its own key.");
   say(
@@ -58,9 +60,32 @@ export async function story(stage: Stage, io: Io): Promise<void> {
   await stage.play({ on: "attic", words: ["ls"] });
   await stage.play({ on: "attic", words: ["--ls"] });
 
-  say("7. The owner decides", "barn sees who may use it, and ends it when it likes.");
+  if (sandboxes) await borrow(stage, say);
+
+  say(`${sandboxes ? 8 : 7}. The owner decides`, "barn sees who may use it, and ends it when it likes.");
   await stage.play({ on: "barn", words: ["grants"] });
   await stage.play({ on: "barn", words: ["revoke", "attic"] });
+}
+
+async function borrow(stage: Stage, say: ReturnType<typeof narrator>): Promise<void> {
+  say(
+    "7. Run something there",
+    "A sandbox on the nearest node that lends to attic: a shell by stock `ssh`, files both ways. `p2prc ssh-config --install` lets plain `ssh box.p2prc` find it; here the file is named.",
+  );
+  await stage.play({ on: "attic", words: ["touch", "--near", "--name", "box", "--network", "none"] });
+  const config = join(stage.homeOf("attic"), "ssh_config");
+  const inside = String.raw`hostname; expr 6 \* 7 > answer`;
+  await stage.play({
+    on: "attic",
+    program: "ssh",
+    words: ["-F", config, "box.p2prc", inside],
+    shown: ["-F", "~/.p2prc/ssh_config", "box.p2prc", inside],
+  });
+  await stage.play({ on: "attic", words: ["exec", "box", "--", "cat", "answer"] });
+  await stage.play({ on: "attic", words: ["cp", "box:answer", "answer"] });
+  await stage.play({ on: "attic", program: "cat", words: ["answer"] });
+  await stage.play({ on: "barn", words: ["ps", "--guests"] });
+  await stage.play({ on: "attic", words: ["rm", "box"] });
 }
 
 function serveWords(machine: Machine): readonly string[] {
@@ -94,8 +119,22 @@ async function find(stage: Stage, name: Machine): Promise<{ readonly id: string;
 
 function narrator(io: Io): (title: string, words?: string) => void {
   return (title, words) => {
-    io.out(title, "good");
-    if (words !== undefined) io.out(words, "dim");
+    io.out(wrapped(title, io.columns), "good");
+    if (words !== undefined) io.out(wrapped(words, io.columns), "dim");
     io.out("");
   };
 }
+
+/** Broken at words, so that a narrow terminal does not break them elsewhere. */
+function wrapped(text: string, columns: number): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line !== "" && line.length + 1 + word.length > Math.min(columns, MAX_LINE)) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+/** Longer lines are hard to read. */
+const MAX_LINE = 100;
