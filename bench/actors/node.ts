@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import type { Duplex } from "node:stream";
-import { silentLog, systemClock } from "../../src/base/index.ts";
+import { silentLog, splice, systemClock } from "../../src/base/index.ts";
 import { identityFromSeed, type Link, Network, Answering, TcpCarrier } from "../../src/network/index.ts";
 import { act } from "../support/actor.ts";
 import { drain, source } from "../support/octets.ts";
@@ -64,7 +64,7 @@ const part = {
     const link = await linkTo(end);
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       link.connect(`tcp:${to}`, never).then(
-        (stream) => splice(socket, stream),
+        (stream) => void splice(socket, stream),
         () => socket.destroy(),
       );
     });
@@ -119,13 +119,7 @@ function carry(kind: string, rest: string, stream: Duplex): void {
   stream.on("error", () => {}); // the other end is done
   if (kind === "echo") stream.pipe(stream);
   else if (kind === "source") source(rest === "0" ? Number.POSITIVE_INFINITY : Number(rest)).pipe(stream);
-  else splice(connect({ port: Number(rest), host: "127.0.0.1", allowHalfOpen: true }), stream);
-}
-
-/** Joins two byte pipes, either way, until both have ended or one has failed. */
-function splice(a: Duplex, b: Duplex): void {
-  a.on("error", () => b.destroy()).pipe(b);
-  b.on("error", () => a.destroy()).pipe(a);
+  else void splice(connect({ port: Number(rest), host: "127.0.0.1", allowHalfOpen: true }), stream);
 }
 
 export type NodePart = typeof part;

@@ -20,6 +20,24 @@ describe("splice", () => {
     assert.ok(middle[1].destroyed);
   });
 
+  test("warns of no leak though others listen for the end as well", async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => void warnings.push(warning);
+    process.on("warning", hear);
+    const [left, one] = duplexPair();
+    const [two, right] = duplexPair();
+    for (let i = 0; i < 6; i++) two.once("close", () => undefined);
+    const joined = splice(one, two);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", hear);
+    assert.deepEqual(warnings, []);
+    left.end();
+    right.end();
+    left.resume();
+    right.resume();
+    await joined;
+  });
+
   test("holds back the writer when nobody reads", async () => {
     const { left } = pairs();
     const chunk = Buffer.alloc(64 * 1024);

@@ -7,8 +7,12 @@
 
 import { type Duplex, pipeline } from "node:stream";
 
+/** Two pipelines listen eight times for the end of each stream, beside what a link listens for: no leak to warn of. */
+const LISTENERS = 24;
+
 /** @returns resolves, never rejects, once both directions have ended: with what broke them, or undefined */
 export async function splice(near: Duplex, far: Duplex): Promise<Error | undefined> {
+  for (const end of [near, far]) end.setMaxListeners(Math.max(end.getMaxListeners(), LISTENERS));
   const [there, back] = await Promise.all([oneWay(near, far), oneWay(far, near)]);
   return there ?? back;
 }
