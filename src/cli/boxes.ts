@@ -3,7 +3,14 @@
 import type { Client } from "../client/index.ts";
 import { cleanText, formatDuration, parseCores, parseDuration, parseSize } from "../core/light.ts";
 import type { Box, BoxProgress, TouchRequest } from "../sandbox/index.ts";
-import { type GpuWords, parseBoxName, parseGpuWish, parseImage } from "../sandbox/light.ts";
+import {
+  foldReasons,
+  type GpuWords,
+  parseBoxName,
+  parseGpuWish,
+  parseImage,
+  type PassedOver,
+} from "../sandbox/light.ts";
 import type { Option } from "./command.ts";
 import { formatDecimalBytes } from "./format.ts";
 import { formatTime } from "./grants.ts";
@@ -65,11 +72,14 @@ export function wishOf(flags: WishFlags): TouchRequest {
 /** Starts one, and says on the way how it goes and which nodes were passed over. */
 export async function startBox(client: Client, request: TouchRequest, io: Io): Promise<Box> {
   io.progress(request.node === undefined ? "asking the joined nodes what they have" : `reaching ${request.node}`);
-  return await lastOf(client.touch(request, io.signal), (progress) => {
-    const { node, passedOver } = progress;
-    if (passedOver === undefined) io.progress(describe(progress));
-    else io.err(`not on ${cleanText(node, 64)}: ${cleanText(passedOver, 300)}`, "dim");
+  const passedOver: PassedOver[] = [];
+  const box = await lastOf(client.touch(request, io.signal), (progress) => {
+    const { node, passedOver: why } = progress;
+    if (why === undefined) io.progress(describe(progress));
+    else passedOver.push({ node: cleanText(node, 64), why: cleanText(why, 300) });
   });
+  for (const line of foldReasons(passedOver)) io.err(`not on ${line}`, "dim"); // a failure lists them itself
+  return box;
 }
 
 function describe({ node, create }: BoxProgress): string {

@@ -7,6 +7,7 @@ import type {
   BoxPort,
   BoxPortRequest,
   BoxProgress,
+  Offer,
   RemoveBoxReply,
   Stats,
   TouchRequest,
@@ -26,6 +27,8 @@ export interface BoxCalls {
   extend(box: string, lifetimeMs: number, signal: AbortSignal): Promise<Box>;
   removeBox(box: string, signal: AbortSignal): Promise<RemoveBoxReply>;
   boxStats(box: string, signal: AbortSignal): Promise<Stats>;
+  /** What a node would give me now. */
+  offerOf(node: string, signal: AbortSignal): Promise<Offer>;
   /** Bytes as its command wrote them; with `follow` the new ones too. */
   boxLogs(
     box: string,
@@ -50,6 +53,7 @@ export function boxCalls(transport: Transport): BoxCalls {
     extend: (box, lifetimeMs, signal) =>
       json({ method: "POST", path: `${boxPath(box)}/extend`, body: { lifetimeMs } }, signal),
     removeBox: (box, signal) => json({ method: "DELETE", path: boxPath(box) }, signal),
+    offerOf: (node, signal) => json({ method: "GET", path: `/v1/nodes/${encodeURIComponent(node)}/offer` }, signal),
     boxStats: (box, signal) => json({ method: "GET", path: `${boxPath(box)}/stats` }, signal),
     boxLogs: (box, { lines, follow }, signal) =>
       askBytes(transport, { method: "GET", path: `${boxPath(box)}/logs?lines=${lines}&follow=${follow}` }, signal),

@@ -61,6 +61,16 @@ export type CreateRequest = Static<typeof CreateRequest>;
 
 export const sandboxStates = ["making", "running", "paused", "stopped", "removing"] as const;
 
+/** A port of a sandbox that anybody may connect to, on the addresses at which its node listens. */
+export const PublishedPort = Type.Object(
+  {
+    internal: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    public: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  },
+  closed,
+);
+export type PublishedPort = Static<typeof PublishedPort>;
+
 export const SandboxGpu = Type.Object({ index: Type.Integer(), model: Type.String(), memoryBytes: Bytes }, closed);
 
 /** A sandbox and its lease, as its guest and the owner see it. */
@@ -82,6 +92,7 @@ export const Sandbox = Type.Object(
     network: Type.Enum(["none", "internet"]),
     gpus: Type.Array(SandboxGpu),
     ports: Type.Integer(),
+    published: Type.Optional(Type.Array(PublishedPort, { maxItems: 1_000 })),
     made: WallTime,
     expires: WallTime,
     /** Set in the last minutes before the end. */
@@ -115,6 +126,19 @@ export type SandboxesReply = Static<typeof SandboxesReply>;
 /** From now, not from its end. */
 export const ExtendRequest = Type.Object({ lifetimeMs: Milliseconds }, closed);
 export type ExtendRequest = Static<typeof ExtendRequest>;
+
+/** POST /v1/sandboxes/:id/publish. Published already: the same one. */
+export const PublishRequest = Type.Object(
+  {
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** Those below 1024 are the owner's own. @default the number inside if it is free, else any */
+    public: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 65_535 })),
+  },
+  closed,
+);
+export type PublishRequest = Static<typeof PublishRequest>;
+export const PublishParams = Type.Object({ id: Id, port: Type.Integer({ minimum: 1, maximum: 65_535 }) }, closed);
+export type PublishParams = Static<typeof PublishParams>;
 
 export const Stats = Type.Object(
   {
@@ -158,12 +182,15 @@ export const Offer = Type.Object(
   closed,
 );
 export type Offer = Static<typeof Offer>;
+/** GET /v1/nodes/:node/offer (local): the same, asked of a node; what a person calls it. */
+export const OfferParams = Type.Object({ node: Type.String({ minLength: 1, maxLength: 255 }) }, closed);
+export type OfferParams = Static<typeof OfferParams>;
 
 // --- the owner, at their own daemon ---
 
 /**
  * GET /v1/guests (GuestsReply), POST /v1/guests/:sandbox/{pause,resume,kick} (Sandbox), GET /v1/usage (UsageReply).
- * GET and PUT /v1/lend/limits. Absent: half of the machine's cores and memory, any image, 8 sandboxes. */
+ * GET and PUT /v1/lend/limits. Absent: all of the machine's cores, half of its memory, any image, 8 sandboxes. */
 export const LendLimits = Type.Object(
   {
     cpus: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 65_536 })),
@@ -286,6 +313,17 @@ export const BoxPortParams = Type.Object(
   closed,
 );
 export type BoxPortParams = Static<typeof BoxPortParams>;
+
+/** POST /v1/boxes/:box/publish. */
+export const BoxPublished = Type.Object(
+  {
+    ...PublishedPort.properties,
+    /** Where this machine reaches the node. Absent where it is not reached directly. */
+    host: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type BoxPublished = Static<typeof BoxPublished>;
 
 /** A sandbox that this person holds on somebody's node. */
 export const Box = Type.Object(

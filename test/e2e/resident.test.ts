@@ -63,6 +63,16 @@ describe("exec", () => {
     assert.equal(stdout, "65534\n65534\nnobody\n");
   });
 
+  test("gives a user without a row the home that the runtime names, else one to write in", {
+    skip: process.getuid?.() !== 0 && "not root",
+  }, async () => {
+    const words = ["sh", "-c", "echo $HOME; pwd"];
+    await using named = await ResidentLab.open("socket", ["--env", "HOME=/var"]);
+    assert.equal((await named.run(words, { user: "54321" })).stdout, "/var\n/var\n");
+    await using bare = await ResidentLab.open();
+    assert.equal((await bare.run(words, { user: "54321" })).stdout, "/tmp\n/tmp\n");
+  });
+
   test("sends signals to all that the command started", async () => {
     await using lab = await ResidentLab.open();
     const exec = await lab.exec(["sh", "-c", "trap 'echo caught; exit 9' INT; sleep 60 & echo ready; wait"]);

@@ -15,7 +15,8 @@ export const grant = command<GrantWords>({
     { flags: "--no-publish", summary: "no public ports" },
     { flags: "--no-relay", summary: "no links passed on" },
   ],
-  about: "Changes what is named and leaves the rest as it was. It holds at once.",
+  about:
+    "Changes what is named and leaves the rest as it was. It holds at once for what is asked from now on; sandboxes that run keep what they have until their time is over (`p2prc kick` ends one). `p2prc revoke` ends everything.",
   examples: [
     { command: "p2prc grant attic --memory 16G --until 30d", about: "more memory, for a month from now" },
     { command: "p2prc grant attic --until revoked", about: "for as long as it is not revoked" },

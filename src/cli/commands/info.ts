@@ -2,7 +2,9 @@
 
 import { Failure, cleanText } from "../../core/light.ts";
 import type { Specs } from "../../measure/index.ts";
+import type { Offer } from "../../sandbox/index.ts";
 import type { NodeRow } from "../../table/index.ts";
+import { sandboxCount } from "../boxes.ts";
 import { formatFields } from "../columns.ts";
 import { command } from "../command.ts";
 import { formatBytes, formatRate, formatRtt } from "../format.ts";
@@ -17,21 +19,32 @@ export const info = command({
     node: "as in `p2prc ls --json`",
     specs: "cpu, memory, disk, gpus, platform, architecture, problems; absent where it did not answer",
     problem: "why there are no specs",
+    offer:
+      "what it would lend me now: runtime, profiles, images, allowedImages, free (cpus, memoryBytes, diskBytes, sandboxes), gpus, problems; absent where it lends nothing",
+    noOffer: "why there is no offer",
   },
 
   async run({ args: [node = ""], home, json }, io) {
     await using client = await io.open({ home });
     const row = await client.node(node, io.signal);
     io.progress(`asking ${row.name} for its machine`);
-    const specs = await orFailure(client.specs(node, io.signal));
+    const [specs, offer] = await Promise.all([
+      orFailure(client.specs(node, io.signal)),
+      orFailure(client.offerOf(node, io.signal)),
+    ]);
     if (json)
-      return printJson(io, { node: row, ...(specs instanceof Failure ? { problem: specs.message } : { specs }) });
-    io.out(formatFields([...aboutNode(row, io), ...(specs instanceof Failure ? [] : aboutMachine(specs))]).join("\n"));
+      return printJson(io, {
+        node: row,
+        ...(specs instanceof Failure ? { problem: specs.message } : { specs }),
+        ...(offer instanceof Failure ? { noOffer: offer.message } : { offer }),
+      });
+    const machine = specs instanceof Failure ? [] : aboutMachine(specs);
+    io.out(formatFields([...aboutNode(row, io), ...machine, ...aboutOffer(offer)]).join("\n"));
     if (specs instanceof Failure) io.err(`its machine is not known: ${specs.message}`, "warn");
   },
 });
 
-async function orFailure(asked: Promise<Specs>): Promise<Specs | Failure> {
+async function orFailure<T>(asked: Promise<T>): Promise<T | Failure> {
   try {
     return await asked;
   } catch (error) {
@@ -101,5 +114,24 @@ function aboutMachine({ cpu, memory, disk, gpus, platform, architecture, problem
     ["GPU", gpus.length === 0 ? "none" : formatGpus(gpus)],
     ["System", `${platform} ${architecture}`],
     ...problems.map((problem) => ["Problem", cleanText(problem, 300)] as const),
+  ];
+}
+
+function aboutOffer(offer: Offer | Failure): Field[] {
+  if (offer instanceof Failure) return [["Lends me", `nothing: ${cleanText(offer.message, 300)}`]];
+  const { runtime, profiles, free, allowedImages } = offer;
+  const images = offer.images === "archives" ? "from archives" : `matching ${allowedImages.join(" ")}`;
+  const room = [
+    sandboxCount(free.sandboxes),
+    `${Math.floor(free.cpus * 100) / 100} cores`,
+    `${formatBytes(free.memoryBytes)} memory`,
+    `${formatBytes(free.diskBytes)} disk`,
+  ];
+  return [
+    ["Sandboxes by", `${runtime} (${profiles.join(", ")})`],
+    ["Lends me", room.join(", ")],
+    ...fieldUnless(allowedImages.length === 0 || images === "matching *", "Images", cleanText(images, 300)),
+    ...fieldUnless(offer.gpus.length === 0, "Lends GPUs", formatGpus(offer.gpus)),
+    ...offer.problems.map((problem) => ["Problem", cleanText(problem, 300)] as const),
   ];
 }

@@ -25,7 +25,10 @@ const DEFAULT = "default";
 export const lend = command<Flags>({
   arguments: [{ name: "[what]", summary: "on, off, or status (default)", choices: ["on", "off", "status"] }],
   options: [
-    { flags: "--max-cpus <number>", summary: "cores in all, as in 8, or default (half of them)" },
+    {
+      flags: "--max-cpus <number>",
+      summary: "cores in all, as in 8, or default (all: the owner's own programs come first)",
+    },
     { flags: "--max-memory <size>", summary: "memory in all, as in 16G, or default (half of it)" },
     { flags: "--max-disk <size>", summary: "disk in all, as in 200G, or default" },
     { flags: "--max-sandboxes <number>", summary: "how many at once, or default (8)" },

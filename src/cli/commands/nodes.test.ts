@@ -228,14 +228,33 @@ describe("p2prc info", () => {
     problems: [],
   };
 
-  test("shows the node and its machine", async () => {
+  const offer = {
+    runtime: "bubblewrap",
+    profiles: ["strict", "dev"],
+    images: "archives",
+    allowedImages: ["*"],
+    free: { cpus: 1.5, memoryBytes: 2 ** 31, diskBytes: 10 * 2 ** 30, sandboxes: 1 },
+    gpus: [],
+    problems: ["no network: bad \u001b[31mtun"],
+  };
+
+  test("shows the node, its machine, and what it would lend me", async () => {
     const lab = new CliLab({
-      routes: { "GET /v1/nodes/attic": { value: attic }, "GET /v1/nodes/attic/specs": { value: specs } },
+      routes: {
+        "GET /v1/nodes/attic": { value: attic },
+        "GET /v1/nodes/attic/specs": { value: specs },
+        "GET /v1/nodes/attic/offer": { value: offer },
+      },
     });
     const { out } = await lab.p2prc("info", "attic");
     assert.ok(out.includes(`Id:             ${someId}`));
     assert.ok(out.includes("CPU:            16 x Ryzen"));
     assert.ok(out.includes("Memory:         64 GiB, 1 GiB free"));
+    assert.ok(out.includes("Sandboxes by:   bubblewrap (strict, dev)"), out.join("\n"));
+    assert.ok(out.includes("Lends me:       1 sandbox, 1.5 cores, 2 GiB memory, 10 GiB disk"), out.join("\n"));
+    assert.ok(!out.join("").includes("\u001b"));
+    const { out: json } = await lab.p2prc("info", "attic", "--json");
+    assert.deepEqual((JSON.parse(json.join("")) as { offer: unknown }).offer, offer);
   });
 
   test("shows what it has when the node does not answer", async () => {
@@ -249,6 +268,7 @@ describe("p2prc info", () => {
     assert.equal(exit, 0);
     assert.equal(out[0], "Name:           attic");
     assert.deepEqual(err, ["its machine is not known: nobody answers"]);
+    assert.match(out.at(-1) ?? "", /^Lends me: +nothing: no route/);
   });
 });
 

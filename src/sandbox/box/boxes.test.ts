@@ -7,7 +7,9 @@ import { FakeOwner } from "../../../test/support/fake-owner.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
 import { seededRandom, silentLog } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
-import type { BoxProgress, TouchRequest } from "../contract.ts";
+import type { BoxProgress, Sandbox, TouchRequest } from "../contract.ts";
+import type { SandboxId } from "../runtime/sandbox-id.ts";
+import { BoxBook } from "./box-book.ts";
 import { Boxes, type BoxChange } from "./boxes.ts";
 
 const KEY = `ssh-ed25519 ${"A".repeat(68)}`;
@@ -153,8 +155,7 @@ describe("touch --near", () => {
     await assert.rejects(lab.touch({ near: true, cpus: 64 }), (error) => {
       assert.ok(error instanceof Failure);
       assert.equal(error.code, "not-found");
-      for (const name of ["attic", "barn", "cellar"])
-        assert.match(error.message, new RegExp(`${name}: 64 cores are wanted, 4 are free`));
+      assert.match(error.message, /attic, barn and cellar: 64 cores are wanted, 4 are free/);
       return true;
     });
   });
@@ -195,12 +196,50 @@ describe("the list", () => {
     assert.deepEqual(lab.changes, ["held one", "held two", "ended one", "ended two"]);
   });
 
+  test("shows one that is still being made, and forgets none that its node has not heard of yet", async () => {
+    const lab = new Lab();
+    const { attic } = lab;
+    const asked = Promise.withResolvers<void>();
+    const made = Promise.withResolvers<void>();
+    const usual = attic.answer.bind(attic);
+    attic.answer = async (request, within) => {
+      if (request.method !== "POST") return await usual(request, within);
+      asked.resolve();
+      await made.promise;
+      return await usual(request, within);
+    };
+    const touching = lab.touch({ node: "attic", name: "box" });
+    await asked.promise;
+    assert.deepEqual(await lab.boxes.list(signal), []);
+    const [{ id } = assert.fail()] = new BoxBook(lab.database).all;
+    attic.sandboxes.set(id, { ...sandboxOf(id, attic), state: "making" });
+    assert.deepEqual(
+      (await lab.boxes.list(signal)).map(({ sandbox }) => [sandbox.name, sandbox.state]),
+      [["box", "making"]],
+    );
+    attic.sandboxes.delete(id);
+    made.resolve();
+    assert.equal((await touching).sandbox.state, "running");
+  });
+
   test("survives a restart of the daemon", async () => {
     const lab = new Lab();
     await lab.touch({ node: "attic", name: "box" });
     lab.attic.up = false;
     const [box] = await lab.reopen().list(signal);
     assert.deepEqual([box?.sandbox.name, box?.reach], ["box", "lost"]);
+  });
+});
+
+describe("an offer", () => {
+  test("is asked of the node that was named, and not waited for longer than 2 s", async () => {
+    const lab = new Lab();
+    assert.deepEqual(await lab.boxes.offerOf("attic", signal), lab.attic.offer);
+    lab.attic.silent = true;
+    const asked = assert.rejects(lab.boxes.offerOf("attic", signal), { code: "timed-out" });
+    await lab.clock.advance(2_000);
+    await asked;
+    await assert.rejects(lab.boxes.offerOf("nobody", signal), { code: "unknown-node" });
   });
 });
 
@@ -287,6 +326,21 @@ describe("one of them", () => {
     assert.throws(() => lab.boxes.find("box"), { code: "not-found" });
   });
 });
+
+function sandboxOf(id: SandboxId, { id: guest }: FakeOwner): Sandbox {
+  const sizes = { cpus: 1, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, gpus: [], ports: 0, made: 0, expires: 1 };
+  return {
+    id,
+    guest,
+    ...sizes,
+    name: "box",
+    state: "running",
+    runtime: "memory",
+    profile: "dev",
+    network: "none",
+    user: "root",
+  };
+}
 
 /** Somebody with three joined nodes: attic, barn and cellar, the nearest first. */
 class Lab {

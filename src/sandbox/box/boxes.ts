@@ -11,12 +11,22 @@ import type { Duplex, Readable } from "node:stream";
 import { type Clock, isAbort, type Log, type Random, Topic } from "../../base/index.ts";
 import { Failure, type NodeId } from "../../core/index.ts";
 import type { Link } from "../../network/index.ts";
-import { askExtend, askLogs, askRemove, askSandboxes, askStats, connectSandbox, type StreamWish } from "../ask.ts";
+import {
+  askExtend,
+  askLogs,
+  askOffer,
+  askRemove,
+  askSandboxes,
+  askStats,
+  connectSandbox,
+  type StreamWish,
+} from "../ask.ts";
 import type {
   Box,
   BoxPort,
   BoxProgress,
   LogsQuery,
+  Offer,
   RemoveBoxReply,
   Sandbox,
   Stats,
@@ -118,8 +128,8 @@ export class Boxes {
 
   /** All of them; every node is asked at once, for 2 s at most. */
   async list(signal: AbortSignal): Promise<readonly Box[]> {
-    const shown = this.#book.all.filter(({ sandbox }) => sandbox !== undefined);
-    const nodes = [...new Set(shown.map(({ node }) => node))];
+    const rows = this.#book.all;
+    const nodes = [...new Set(rows.map(({ node }) => node))];
     const answered = new Set<NodeId>();
     await Promise.all(
       nodes.map(async (node) => {
@@ -127,9 +137,9 @@ export class Boxes {
       }),
     );
     signal.throwIfAborted();
-    return shown.flatMap(({ id, node }) => {
+    return rows.flatMap(({ id, node }) => {
       const row = this.#book.get(id);
-      return row === undefined ? [] : [this.#shown(row, answered.has(node) ? "known" : "lost")];
+      return row?.sandbox === undefined ? [] : [this.#shown(row, answered.has(node) ? "known" : "lost")];
     });
   }
 
@@ -158,6 +168,12 @@ export class Boxes {
     const done = await this.#leave(row, signal);
     if (!done) this.#nudge.abort();
     return { id: row.id, name: row.name, node: this.#nodeOf(row), done };
+  }
+
+  /** What a node would give me now. @throws {Failure} unknown-node, ambiguous; not-allowed: it does not lend to me */
+  async offerOf(node: string, signal: AbortSignal): Promise<Offer> {
+    const { id } = this.#deps.resolve(node);
+    return await this.#owners.ask({ id, timeoutMs: LIST_MS }, (link, within) => askOffer(link, within), signal);
   }
 
   async stats(text: string, signal: AbortSignal): Promise<Stats> {
@@ -226,7 +242,7 @@ export class Boxes {
 
   /** @returns whether the node answered */
   async #refresh(node: NodeId, signal: AbortSignal): Promise<boolean> {
-    const before = this.#book.all.filter((row) => row.node === node && row.state !== "asked");
+    const before = this.#book.all.filter((row) => row.node === node);
     let found: ReadonlyMap<SandboxId, Sandbox>;
     try {
       const ask = (link: Link, within: AbortSignal) => askSandboxes(link, within);
@@ -239,8 +255,10 @@ export class Boxes {
     }
     for (const row of before) {
       const sandbox = found.get(row.id);
-      if (sandbox === undefined) this.#forget(row);
-      else this.#note(row, sandbox);
+      const same = this.#book.get(row.id)?.state === row.state; // else it has been made since the node wrote this
+      const unwanted = row.state === "leaving" && row.sandbox === undefined; // whoever asked was told that it failed
+      if (sandbox !== undefined && same && !unwanted) this.#note(row, sandbox);
+      else if (sandbox === undefined && row.state !== "asked") this.#forget(row); // that one may be on its way there
     }
     return true;
   }

@@ -12,6 +12,8 @@ import {
   type BoxProgress,
   ExtendRequest,
   LogsQuery,
+  Offer,
+  OfferParams,
   RemoveBoxReply,
   Stats,
   TouchRequest,
@@ -79,6 +81,11 @@ function serveQueries(app: FastifyInstance, { boxes }: BoxRoutesDeps): void {
     "/v1/boxes",
     { config, schema: { querystring: BoxesQuery, response: { 200: BoxesReply } } },
     async (request) => ({ boxes: [...(request.query.ask ? await boxes.list(request.signal) : boxes.known)] }),
+  );
+  app.get<{ Params: OfferParams }>(
+    "/v1/nodes/:node/offer",
+    { config, schema: { params: OfferParams, response: { 200: Offer } } },
+    (request) => boxes.offerOf(request.params.node, request.signal),
   );
   // Bytes as the command in the sandbox wrote them.
   app.get<{ Params: BoxParams; Querystring: LogsQuery }>(

@@ -13,6 +13,7 @@ import { parseBoxName } from "../words.ts";
 import type { BoxBook, BoxRow } from "./box-book.ts";
 import { whyNot, type Wish } from "./fits.ts";
 import { isSilence, type Owners } from "./owners.ts";
+import { foldReasons, type PassedOver } from "./passed-over.ts";
 
 export type Candidate = Dialable & { readonly name: string };
 
@@ -68,7 +69,7 @@ async function makeNearest(deps: TouchDeps, order: Order & { readonly note: Note
     target,
     refusal: refusalOf(deps, { target, wish: order.wish }, signal),
   }));
-  const reasons: string[] = [];
+  const reasons: PassedOver[] = [];
   for (const { target, refusal } of asked) {
     order.note({ node: target.name });
     const refused = await refusal;
@@ -76,11 +77,11 @@ async function makeNearest(deps: TouchDeps, order: Order & { readonly note: Note
     const why = refused ?? (await madeOrWhy(deps, { ...order, target }, signal));
     if (typeof why !== "string") return why;
     order.note({ node: target.name, passedOver: why });
-    reasons.push(`${target.name}: ${why}`);
+    reasons.push({ node: target.name, why });
   }
   const count =
     reasons.length === 1 ? "the only joined node does not fit" : `none of ${reasons.length} joined nodes fits`;
-  throw new Failure("not-found", `${count}: ${cleanText(reasons.join("; "), 2_000)}`, {
+  throw new Failure("not-found", `${count}: ${cleanText(foldReasons(reasons).join("; "), 2_000)}`, {
     hint: "ask for less, or join more nodes; `p2prc ls` shows what each one has",
   });
 }

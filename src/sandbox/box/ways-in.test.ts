@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { fakeId } from "../../../test/support/fake-link.ts";
 import { silentLog } from "../../base/index.ts";
+import { Failure } from "../../core/index.ts";
 import { Doors } from "../port/doors.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import type { SshBox } from "../ssh/ssh-config.ts";
@@ -62,6 +66,28 @@ describe("the ways into a box", () => {
     assert.deepEqual(
       lab.told.map(({ name }) => name),
       ["kept"],
+    );
+  });
+
+  test("are opened again though one of them cannot be, which is said", async () => {
+    await using lab = new Lab();
+    const folder = await mkdtemp(join(tmpdir(), "p2prc-ways-"));
+    const [first, second] = [boxRow("first", { ports: 1 }), boxRow("second", { ports: 1 })];
+    await lab.ways.open(first, signal);
+    await mkdir(join(folder, "gone"));
+    await lab.ways.openPort(first.id, { internal: 7, path: join(folder, "gone", "socket") }, signal);
+    const before = [
+      ...lab.ways.of(first.id).filter(({ internal }) => internal !== 7),
+      ...(await lab.ways.open(second, signal)),
+    ];
+    await lab.restart();
+    await rm(folder, { recursive: true });
+    await assert.rejects(lab.ways.restore([first, second], signal), Failure);
+    assert.deepEqual([...lab.ways.of(first.id), ...lab.ways.of(second.id)], before);
+    assert.ok(lab.ways.sshPort(second.id));
+    assert.deepEqual(
+      lab.told.map(({ name }) => name),
+      ["first", "second"],
     );
   });
 

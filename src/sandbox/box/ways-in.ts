@@ -3,7 +3,7 @@
  * stock `ssh` of them. Follows the book: what is held has its doors, what has ended has none.
  */
 
-import type { NodeId } from "../../core/index.ts";
+import { Failure, type NodeId } from "../../core/index.ts";
 import type { BoxPort } from "../contract.ts";
 import type { Doors, DoorWish } from "../port/doors.ts";
 import { SSH } from "../port/doors.ts";
@@ -29,12 +29,24 @@ export class WaysIn {
     this.#deps = deps;
   }
 
-  /** Opens those of every box that is held, and forgets the doors of those that are not. */
+  /**
+   * Opens those of every box that is held, and forgets the doors of those that are not.
+   * @throws {Failure} the first that said why one could not be opened; all others are open then
+   */
   async restore(rows: readonly BoxRow[], signal: AbortSignal): Promise<void> {
     const held = new Set(rows.map(({ id }) => id));
     for (const box of this.#deps.doors.boxes) if (!held.has(box)) await this.#deps.doors.closeAll(box);
-    for (const row of rows) await this.#openAll(row, signal);
+    const failures: Failure[] = [];
+    for (const row of rows) {
+      try {
+        await this.#openAll(row, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error);
+      }
+    }
     if (rows.length > 0) await this.#write();
+    if (failures[0] !== undefined) throw failures[0];
   }
 
   /** One local port for each of its ports; those that are open already are kept. */

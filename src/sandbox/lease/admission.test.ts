@@ -31,7 +31,7 @@ describe("what a guest did not say", () => {
   test("is never more than the grant, what is lent, or what is free", async () => {
     await using world = new SandboxWorld();
     world.grants.set(ann, { ...defaultGrant, memoryBytes: GIB / 4, network: "none" });
-    world.has = { cpus: 1, memoryBytes: GIB, diskFreeBytes: 3 * GIB };
+    world.has = { cpus: 0.5, memoryBytes: GIB, diskFreeBytes: 3 * GIB };
     const { cpus, memoryBytes, diskBytes, network } = await world.create(ann);
     assert.deepEqual([cpus, memoryBytes, diskBytes, network], [0.5, GIB / 4, 2 * GIB, "none"]);
   });
@@ -103,7 +103,7 @@ describe("a grant", () => {
 });
 
 describe("what the owner lends", () => {
-  test("is half of the machine and 8 sandboxes, to all guests together", async () => {
+  test("is all cores, half of the memory and 8 sandboxes, to all guests together", async () => {
     await using world = new SandboxWorld();
     world.has = { cpus: 4, memoryBytes: 8 * GIB, diskFreeBytes: 1_000 * GIB };
     for (const guest of [ann, bob]) world.grants.set(guest, bigGrant);
@@ -114,8 +114,8 @@ describe("what the owner lends", () => {
     });
     await refused(
       world,
-      { cpus: 3 },
-      { code: "not-allowed", message: /3 cores wanted, this node lends 2, of which 1 free \(2 too much\)/ },
+      { cpus: 4 },
+      { code: "busy", message: /4 cores wanted, this node lends 4, of which 3 free \(1 too much\)/ },
     );
     for (let made = 1; made < 8; made++) await world.create(ann, { cpus: 0.1, memoryBytes: GIB / 8 });
     await refused(

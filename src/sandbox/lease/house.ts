@@ -35,10 +35,13 @@ export interface House {
 export const DISK_RESERVE_BYTES = 1024 ** 3;
 const DEFAULT_SANDBOXES = 8;
 
-/** What the owner lends to all guests together. */
+/**
+ * What the owner lends to all guests together. Cores are shared and the owner's own programs come first (a sandbox has an
+ * eighth of their weight), so all of them are lent; memory is not shared, so half of it is kept.
+ */
 export function lent({ machine, limits }: Pick<House, "machine" | "limits">) {
   return {
-    cpus: limits.cpus ?? machine.cpus / 2,
+    cpus: limits.cpus ?? machine.cpus,
     memoryBytes: limits.memoryBytes ?? machine.memoryBytes / 2,
     diskBytes: limits.diskBytes ?? Number.MAX_SAFE_INTEGER,
     sandboxes: limits.sandboxes ?? DEFAULT_SANDBOXES,

@@ -85,10 +85,21 @@ export class Doors implements AsyncDisposable {
     return this.#inTurn(() => this.#open(box, wish, signal));
   }
 
-  /** Opens again what was written down for this sandbox. */
+  /**
+   * Opens again what was written down for this sandbox.
+   * @throws {Failure} the first that said why one could not be opened; all others are open then
+   */
   async reopen(box: SandboxId, signal: AbortSignal): Promise<readonly DoorRow[]> {
-    const rows = [...this.#rows.values()].filter((row) => row.box === box);
-    for (const { internal } of rows) await this.open(box, { internal }, signal);
+    const failures: Failure[] = [];
+    for (const { internal } of [...this.#rows.values()].filter((row) => row.box === box)) {
+      try {
+        await this.open(box, { internal }, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error);
+      }
+    }
+    if (failures[0] !== undefined) throw failures[0];
     return this.of(box);
   }
 

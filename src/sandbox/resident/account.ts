@@ -8,7 +8,8 @@ export interface Account {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
-  readonly home: string;
+  /** Undefined: there is no row for them. */
+  readonly home: string | undefined;
   readonly shell: string | undefined;
 }
 
@@ -24,6 +25,11 @@ export function parsePasswd(text: string): readonly Account[] {
   });
 }
 
+/** Who has no row lives where the image or the runtime says, and else where everybody may write. */
+export function homeOf({ home }: Pick<Account, "home">, common: Readonly<Record<string, string>>): string {
+  return home ?? common["HOME"] ?? "/tmp";
+}
+
 /**
  * @param wanted a name or a number
  * @returns undefined for a name that nobody has; a number without a row is somebody all the same
@@ -34,5 +40,5 @@ export async function findAccount(wanted: string | number): Promise<Account | un
   const uid = /^\d{1,10}$/u.test(String(wanted)) ? Number(wanted) : undefined;
   const found = accounts.find((account) => (uid === undefined ? account.name === wanted : account.uid === uid));
   if (found !== undefined || uid === undefined) return found;
-  return { name: String(uid), uid, gid: uid, home: "/", shell: undefined };
+  return { name: String(uid), uid, gid: uid, home: undefined, shell: undefined };
 }

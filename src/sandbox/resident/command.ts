@@ -6,7 +6,7 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, resolve } from "node:path";
-import { type Account, findAccount } from "./account.ts";
+import { type Account, findAccount, homeOf } from "./account.ts";
 import type { ExecEnd, ExecStart } from "./protocol.ts";
 
 export interface Command {
@@ -34,7 +34,8 @@ export async function resolveCommand(
   if ("kind" in account) return account;
   const identity = account.uid === self ? undefined : { uid: account.uid, gid: account.gid };
   const env = environment(start, account, common);
-  const cwd = start.cwd === undefined ? await existingHome(account) : resolve(account.home, start.cwd);
+  const home = homeOf(account, common);
+  const cwd = start.cwd === undefined ? await existing(home) : resolve(home, start.cwd);
   if (!(await isFolder(cwd))) return refused(126, `no such folder: ${cwd}`);
   const [name, ...args] = start.argv;
   const file = name === undefined ? await findShell(account) : await findProgram(name, cwd, env["PATH"] ?? "");
@@ -52,9 +53,11 @@ async function findPerson(user: string | undefined, self: number): Promise<Accou
 
 function environment(
   { env, terminal }: ExecStart,
-  { name, home, shell = "/bin/sh" }: Account,
+  account: Account,
   common: Readonly<Record<string, string>>,
 ): Record<string, string> {
+  const { name, shell = "/bin/sh" } = account;
+  const home = homeOf(account, common);
   const own = { PATH: DEFAULT_PATH, LANG: "C.UTF-8", ...common, HOME: home, USER: name, LOGNAME: name, SHELL: shell };
   return { ...own, ...(terminal === undefined ? {} : { TERM: terminal.type }), ...env };
 }
@@ -111,7 +114,7 @@ const reasons = new Map<string, readonly [126 | 127, string]>([
   ["ENOMEM", [126, "no memory is left"]],
 ]);
 
-async function existingHome({ home }: Account): Promise<string> {
+async function existing(home: string): Promise<string> {
   return (await isFolder(home)) ? home : "/";
 }
 

@@ -16,7 +16,7 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
-import { findAccount } from "./account.ts";
+import { findAccount, homeOf } from "./account.ts";
 import { PART_SUFFIX, receiveRange, sendRange, statFile } from "./file-range.ts";
 import { packInto, type PackWish } from "./pack.ts";
 import { Refusal, refusalFrom, refusalReply } from "./refusal.ts";
@@ -30,9 +30,16 @@ interface Wanted {
   readonly query: URLSearchParams;
 }
 
+export interface FilesWish {
+  /** What stands after the colon. */
+  readonly rest: string;
+  /** What the runtime gives everybody inside. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** Called with a stream that is accepted already. Resolves, never rejects, when all is said. */
-export async function servePut(stream: Duplex, rest: string): Promise<void> {
-  const answer = await parseWanted(rest)
+export async function servePut(stream: Duplex, wish: FilesWish): Promise<void> {
+  const answer = await parseWanted(wish)
     .then(({ path, query }) =>
       query.has("offset") ? receiveRange(stream, path, parseReceived(query)) : unpackFrom(stream, path, KEEP_LINKS),
     )
@@ -42,10 +49,10 @@ export async function servePut(stream: Duplex, rest: string): Promise<void> {
   dropRest(stream);
 }
 
-export async function serveGet(stream: Duplex, rest: string, signal: AbortSignal): Promise<void> {
+export async function serveGet(stream: Duplex, wish: FilesWish, signal: AbortSignal): Promise<void> {
   stream.resume(); // nothing is expected from there but its end
   try {
-    const { path: named, query } = await parseWanted(rest);
+    const { path: named, query } = await parseWanted(wish);
     const path = query.has("follow") ? await realpath(named) : named;
     if (query.has("stat")) stream.end(JSON.stringify(await facts(path, query, signal)));
     else if (query.has("offset")) await sendRange(stream, path, parseRange(query));
@@ -53,7 +60,7 @@ export async function serveGet(stream: Duplex, rest: string, signal: AbortSignal
   } catch (error) {
     // A stat can say so; the last entry of an archive has said so; a file is cut short, which its receiver sees.
     if (stream.destroyed || stream.writableEnded) return;
-    if (rest.includes("?stat")) stream.end(JSON.stringify(refusalReply(refusalFrom(error, "reading"))));
+    if (wish.rest.includes("?stat")) stream.end(JSON.stringify(refusalReply(refusalFrom(error, "reading"))));
     else stream.destroy(new Error("it cannot be read to its end"));
   }
 }
@@ -70,7 +77,7 @@ function parseTree(path: string, query: URLSearchParams): PackWish {
   return { path, ...(query.has("tree") ? { name: "." } : {}), ...large };
 }
 
-async function parseWanted(rest: string): Promise<Wanted> {
+async function parseWanted({ rest, env: common }: FilesWish): Promise<Wanted> {
   const [encoded = "", query = ""] = rest.split("?");
   let path: string;
   try {
@@ -80,7 +87,7 @@ async function parseWanted(rest: string): Promise<Wanted> {
   }
   if (path.includes("\0")) throw new Refusal("bad-argument", "no path has such a name");
   const account = await findAccount(process.getuid?.() ?? 0);
-  return { path: resolve(account?.home ?? "/", path), query: new URLSearchParams(query) };
+  return { path: resolve(homeOf(account ?? { home: undefined }, common), path), query: new URLSearchParams(query) };
 }
 
 function parseRange(query: URLSearchParams): { readonly from: number; readonly to: number } {

@@ -109,12 +109,12 @@ export class Resident {
     put: async ({ stream, rest }) => {
       stream.respond({ ":status": 200 });
       const { servePut } = await import("./files.ts");
-      await servePut(stream, rest);
+      await servePut(stream, { rest, env: this.#deps.env });
     },
     get: async ({ stream, rest, signal }) => {
       stream.respond({ ":status": 200 });
       const { serveGet } = await import("./files.ts");
-      await serveGet(stream, rest, signal);
+      await serveGet(stream, { rest, env: this.#deps.env }, signal);
     },
     "GET /probe": async ({ stream, query, signal }) => {
       const { probe } = await import("./probe.ts");
