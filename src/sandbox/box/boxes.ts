@@ -253,14 +253,19 @@ export class Boxes {
       if (!(error instanceof Failure) || error.code !== "not-allowed") return false;
       found = new Map(); // its owner has ended my grant there, and with it my sandboxes
     }
-    for (const row of before) {
-      const sandbox = found.get(row.id);
-      const same = this.#book.get(row.id)?.state === row.state; // else it has been made since the node wrote this
-      const unwanted = row.state === "leaving" && row.sandbox === undefined; // whoever asked was told that it failed
-      if (sandbox !== undefined && same && !unwanted) this.#note(row, sandbox);
-      else if (sandbox === undefined && row.state !== "asked") this.#forget(row); // that one may be on its way there
-    }
+    for (const row of before) this.#compare(row, found.get(row.id));
     return true;
+  }
+
+  /** @param row as it was when its node was asked */
+  #compare(row: BoxRow, sandbox: Sandbox | undefined): void {
+    if (sandbox === undefined) {
+      if (row.state !== "asked") this.#forget(row); // that one may be on its way there
+      return;
+    }
+    const unwanted = row.state === "leaving" && row.sandbox === undefined; // whoever asked was told that it failed
+    const overtaken = this.#book.get(row.id)?.state !== row.state; // it has been made since the node wrote this
+    if (!unwanted && !overtaken) this.#note(row, sandbox);
   }
 
   #note(row: BoxRow, sandbox: Sandbox): void {
