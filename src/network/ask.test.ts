@@ -4,9 +4,29 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
-import { readText } from "./ask.ts";
+import { Type } from "typebox";
+import { VirtualClock } from "../../test/support/virtual-clock.ts";
+import { ask, readText } from "./ask.ts";
+import type { Link } from "./link.ts";
 
 const signal = new AbortController().signal;
+
+describe("ask", () => {
+  test("gives up an answer that comes byte by byte, and lets go of it", async () => {
+    const clock = new VirtualClock();
+    const body = new PassThrough();
+    const link = { request: async () => ({ status: 200, headers: {}, body }) } as unknown as Link;
+    const asking = ask(link, { method: "GET", path: "/", reply: Type.Unknown(), clock }, signal);
+    const refused = assert.rejects(asking, { code: "timed-out" });
+    for (let second = 0; second < 31; second++) {
+      if (!body.destroyed) body.write(" ");
+      await clock.advance(1_000);
+    }
+    await refused;
+    assert.equal(body.destroyed, true);
+    assert.equal(clock.sleeperCount, 0);
+  });
+});
 
 describe("readText", () => {
   test("reads an answer that was closed before anybody read it", async () => {

@@ -9,6 +9,7 @@ import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { type Static, Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { type Clock, systemClock, within } from "../base/index.ts";
 import { cleanText, Failure, isFailureCode } from "../core/index.ts";
 import type { Link, LinkRequest } from "./link.ts";
 
@@ -17,6 +18,10 @@ export interface Question<T extends TSchema> extends LinkRequest {
   readonly reply: T;
   /** @default 65_536 */
   readonly maxBytes?: number;
+  /** From the head of the answer to its end. @default 30_000: 64 KiB at 20 kbit/s */
+  readonly timeoutMs?: number;
+  /** @default the machine's own */
+  readonly clock?: Clock;
 }
 
 /** The body of every answer that is not a success. */
@@ -25,15 +30,17 @@ export const ErrorReply = Type.Object({
 });
 export type ErrorReply = Static<typeof ErrorReply>;
 
-/** @throws {Failure} what the other end answered; bad-reply; too-large; link-lost */
+/** @throws {Failure} what the other end answered; bad-reply; too-large; timed-out; link-lost */
 export async function ask<T extends TSchema>(
   link: Link,
   question: Question<T>,
   signal: AbortSignal,
 ): Promise<Static<T>> {
-  const { reply: schema, maxBytes = 65_536, ...request } = question;
+  const { reply: schema, maxBytes = 65_536, timeoutMs = 30_000, clock = systemClock, ...request } = question;
   const reply = await link.request(request, signal);
-  const value = parseJson(await readText(reply.body, maxBytes, signal));
+  const late = () => new Failure("timed-out", `the answer was not whole within ${timeoutMs / 1000} s`);
+  const text = await within({ clock, timeoutMs, late }, (reading) => readText(reply.body, maxBytes, reading), signal);
+  const value = parseJson(text);
   if (reply.status >= 300) throw failureFrom(reply.status, value);
   if (!Value.Check(schema, value)) {
     const [first] = Value.Errors(schema, value);
