@@ -126,7 +126,7 @@ export class Exchange {
     let intervalMs = this.#intervalMs;
     while (!signal.aborted) {
       const news = await this.round(signal);
-      intervalMs = news ? this.#intervalMs : Math.min(this.#idleIntervalMs, intervalMs * 1.5);
+      intervalMs = news ? this.#intervalMs : Math.min(this.#idleIntervalMs, intervalMs * 2);
       log.debug("exchanged tables", { news, nextMs: Math.round(intervalMs) });
       await this.#rest(intervalMs * (0.75 + random.next() / 2), signal);
     }
@@ -142,6 +142,7 @@ export class Exchange {
   /** A link that ended says that its node may be gone: it is asked at once. */
   async #noticeLost(signal: AbortSignal): Promise<boolean> {
     const lost = this.#deps.outbound.dropEnded();
+    if (lost.length > 0) await this.#proveConnected(signal);
     await Promise.all(lost.map((id) => this.#visit(id, 0, signal)));
     return lost.length > 0;
   }
