@@ -17,7 +17,18 @@ describe("LanDiscovery", () => {
     );
     await lab.village.clock.advance(600_000);
     const queries = lab.sent.filter(({ kind }) => kind === "query").length;
-    assert.ok(queries > 8 && queries < 25, String(queries));
+    assert.ok(queries > 8 && queries < 12, String(queries));
+  });
+
+  test("does not begin anew when it opens the same interfaces again, and does at other ones", async () => {
+    await using lab = await Lab.open();
+    const queries = () => lab.sent.filter(({ kind }) => kind === "query").length;
+    await lab.village.clock.advance(3_600_000);
+    const [opened, asked] = [lab.opened, queries()];
+    assert.ok(opened >= 12 && asked < 18, `${opened} times opened, ${asked} times asked`);
+    lab.addresses[0] = "192.168.7.2";
+    await lab.village.clock.advance(420_000);
+    assert.ok(queries() - asked >= 7, String(queries() - asked));
   });
 
   test("announces its id, its port and its addresses on the LAN", async () => {

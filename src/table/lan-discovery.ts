@@ -77,6 +77,8 @@ export class LanDiscovery {
   readonly #lan: TokenBuckets;
   readonly #nodes: TokenBuckets;
   #visits = 0;
+  /** When the interfaces there are asked next, and how long it then rests. */
+  #asking = { where: "", waitMs: FIRST_QUERY_MS, dueAt: 0 };
   #answeredAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: LanDiscoveryDeps) {
@@ -102,12 +104,18 @@ export class LanDiscovery {
   }
 
   async #askAgainAndAgain(interfaces: readonly Multicast[], signal: AbortSignal): Promise<void> {
-    for (let waitMs = FIRST_QUERY_MS; ; waitMs = Math.min(LAST_QUERY_MS, waitMs * 2)) {
+    const { clock } = this.#deps;
+    const where = interfaces.flatMap(({ addresses }) => addresses).join();
+    // The same interfaces opened again are no news; other ones are asked from the beginning.
+    if (this.#asking.where !== where) this.#asking = { where, waitMs: FIRST_QUERY_MS, dueAt: clock.now() };
+    for (;;) {
+      await clock.sleep(this.#asking.dueAt - clock.now(), signal);
+      const { waitMs } = this.#asking;
+      this.#asking = { where, waitMs: Math.min(LAST_QUERY_MS, waitMs * 2), dueAt: clock.now() + waitMs };
       for (const lan of interfaces) {
         lan.send({ kind: "query", questions: [{ name: SERVICE, type: "PTR" }], answers: [] });
         this.#announce(lan);
       }
-      await this.#deps.clock.sleep(waitMs, signal);
     }
   }
 
