@@ -1,12 +1,14 @@
 /**
  * Binds the TCP port that a node listens on: every address of the machine, or those a person named.
  *
- * `[::]` takes IPv4 as well; a kernel without IPv6 falls back to 0.0.0.0.
+ * `[::]` takes IPv4 as well. A kernel without IPv6 falls back to 0.0.0.0, and so does one that was told to do without: it
+ * binds `[::]` all the same, but no interface, not even loopback, has an address of that kind.
  */
 
 import { once } from "node:events";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { createServer, isIP, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { Failure, formatEndpoint } from "../core/index.ts";
 import type { ListenOptions } from "./carrier.ts";
 
@@ -37,12 +39,20 @@ export async function listenTcp(
 }
 
 async function listenEverywhere(prepare: (server: Server) => void, port: number, signal: AbortSignal): Promise<Server> {
+  const onIpv4 = () => bind(prepare, { host: "0.0.0.0", port, ipv6Only: false }, signal);
+  if (!hasIpv6()) return await onIpv4();
   try {
     return await bind(prepare, { host: "::", port, ipv6Only: false }, signal);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== "bad-address") throw error;
-    return await bind(prepare, { host: "0.0.0.0", port, ipv6Only: false }, signal);
+    return await onIpv4();
   }
+}
+
+function hasIpv6(): boolean {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  // With no address at all (a namespace whose loopback is down) nothing is known of what the kernel can do.
+  return addresses.length === 0 || addresses.some(({ family }) => family === "IPv6");
 }
 
 interface Binding {
