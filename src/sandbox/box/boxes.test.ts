@@ -95,6 +95,20 @@ describe("touch", () => {
     assert.ok(!lab.attic.asked.some((one) => one.startsWith("DELETE ")));
   });
 
+  test("names the node that cannot be reached, and what to type to see why", async () => {
+    const lab = new Lab();
+    await lab.touch({ node: "attic", name: "box" });
+    lab.attic.link = () => {
+      throw new Failure("unreachable", "refused: nothing listens there", {
+        hint: "`p2prc why NODE` shows each attempt",
+      });
+    };
+    await assert.rejects(lab.boxes.connect("box", { kind: "exec" }, signal), {
+      message: "attic cannot be reached: refused: nothing listens there",
+      hint: "`p2prc why attic` shows each attempt",
+    });
+  });
+
   test("wants a node or --near, and not both", async () => {
     const lab = new Lab();
     await assert.rejects(lab.touch({}), { code: "bad-argument" });

@@ -15,9 +15,11 @@ import {
   askExtend,
   askLogs,
   askOffer,
+  askPublish,
   askRemove,
   askSandboxes,
   askStats,
+  askUnpublish,
   connectSandbox,
   type StreamWish,
 } from "../ask.ts";
@@ -25,8 +27,10 @@ import type {
   Box,
   BoxPort,
   BoxProgress,
+  BoxPublished,
   LogsQuery,
   Offer,
+  PublishRequest,
   RemoveBoxReply,
   Sandbox,
   Stats,
@@ -156,6 +160,26 @@ export class Boxes {
   async extend(text: string, lifetimeMs: number, signal: AbortSignal): Promise<Box> {
     const row = this.find(text);
     const ask = (link: Link, within: AbortSignal) => askExtend(link, { id: row.id, lifetimeMs }, within);
+    this.#note(row, await this.#ask(row, ask, signal));
+    return this.#shown(this.#book.get(row.id) ?? row, "known");
+  }
+
+  /** Opens a port of its node to everybody. @throws {Failure} what the node answers */
+  async publish(text: string, wish: PublishRequest, signal: AbortSignal): Promise<BoxPublished> {
+    const row = this.find(text);
+    const ask = async (link: Link, within: AbortSignal) => {
+      const published = await askPublish(link, { id: row.id, ...wish }, within);
+      const direct = link.path.via === undefined && link.path.kind.startsWith("tcp");
+      const host = link.path.remote.slice(0, link.path.remote.lastIndexOf(":"));
+      return direct ? { ...published, host } : published;
+    };
+    return await this.#ask(row, ask, signal);
+  }
+
+  /** @throws {Failure} what the node answers; not-found */
+  async unpublish(text: string, port: number, signal: AbortSignal): Promise<Box> {
+    const row = this.find(text);
+    const ask = (link: Link, within: AbortSignal) => askUnpublish(link, { id: row.id, port }, within);
     this.#note(row, await this.#ask(row, ask, signal));
     return this.#shown(this.#book.get(row.id) ?? row, "known");
   }

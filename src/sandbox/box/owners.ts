@@ -54,9 +54,19 @@ export class Owners {
     );
   }
 
-  /** @throws {Failure} unreachable */
-  link(id: NodeId, signal: AbortSignal): Promise<Link> {
+  /** @throws {Failure} unreachable, in words that name the node */
+  async link(id: NodeId, signal: AbortSignal): Promise<Link> {
     const { reach, dialable } = this.#deps;
-    return reach.link(dialable(id) ?? { id, endpoints: [], via: [] }, signal);
+    try {
+      return await reach.link(dialable(id) ?? { id, endpoints: [], via: [] }, signal);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== "unreachable") throw error;
+      const name = this.nameOf(id);
+      const named = error.message.includes(name);
+      throw new Failure("unreachable", named ? error.message : `${name} cannot be reached: ${error.message}`, {
+        hint: error.hint?.replace("why NODE", `why ${name}`) ?? `\`p2prc why ${name}\` tells what was tried`,
+        cause: error,
+      });
+    }
   }
 }

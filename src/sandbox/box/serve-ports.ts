@@ -1,13 +1,13 @@
 /** Opens and closes ports of this machine to the sandboxes that its person holds elsewhere. */
 
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { admits, Failure } from "../../core/index.ts";
-import { Box, BoxParams, BoxPort, BoxPortParams, BoxPortRequest } from "../contract.ts";
+import { Box, BoxParams, BoxPort, BoxPortParams, BoxPortRequest, BoxPublished, PublishRequest } from "../contract.ts";
 import type { Boxes } from "./boxes.ts";
 import type { WaysIn } from "./ways-in.ts";
 
 export interface PortRoutesDeps {
-  readonly boxes: Pick<Boxes, "find" | "show">;
+  readonly boxes: Pick<Boxes, "find" | "show" | "publish" | "unpublish">;
   readonly ways: Pick<WaysIn, "openPort" | "closePort" | "of">;
 }
 
@@ -17,6 +17,7 @@ const SMALL_BODY = 8_192;
 
 export function serveBoxPorts({ boxes, ways }: PortRoutesDeps): FastifyPluginAsync {
   return async (app) => {
+    servePublished(app, boxes);
     app.post<{ Params: BoxParams; Body: BoxPortRequest }>(
       "/v1/boxes/:box/ports",
       {
@@ -42,4 +43,21 @@ export function serveBoxPorts({ boxes, ways }: PortRoutesDeps): FastifyPluginAsy
       },
     );
   };
+}
+
+function servePublished(app: FastifyInstance, boxes: PortRoutesDeps["boxes"]): void {
+  app.post<{ Params: BoxParams; Body: PublishRequest }>(
+    "/v1/boxes/:box/publish",
+    {
+      config,
+      bodyLimit: SMALL_BODY,
+      schema: { params: BoxParams, body: PublishRequest, response: { 200: BoxPublished } },
+    },
+    (request) => boxes.publish(request.params.box, request.body, request.signal),
+  );
+  app.delete<{ Params: BoxPortParams }>(
+    "/v1/boxes/:box/publish/:port",
+    { config, schema: { params: BoxPortParams, response: { 200: Box } } },
+    (request) => boxes.unpublish(request.params.box, request.params.port, request.signal),
+  );
 }

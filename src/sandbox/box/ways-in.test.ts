@@ -69,6 +69,25 @@ describe("the ways into a box", () => {
     );
   });
 
+  test("come back in their order, the first one first", async () => {
+    await using lab = new Lab();
+    const row = boxRow("box");
+    for (const internal of [9_002, 9_001, 9_003]) await lab.ways.openPort(row.id, { internal, local: 0 }, signal);
+    const internals = () => lab.ways.of(row.id).map(({ internal }) => internal);
+    const before = internals();
+    for (let life = 0; life < 2; life++) {
+      await lab.restart();
+      await lab.ways.restore([row], signal);
+      assert.deepEqual(
+        [before, internals()],
+        [
+          [9_002, 9_001, 9_003],
+          [9_002, 9_001, 9_003],
+        ],
+      );
+    }
+  });
+
   test("are opened again though one of them cannot be, which is said", async () => {
     await using lab = new Lab();
     const folder = await mkdtemp(join(tmpdir(), "p2prc-ways-"));

@@ -64,13 +64,13 @@ export class Doors implements AsyncDisposable {
   constructor(deps: DoorsDeps) {
     migrate(deps.database, "port", STEPS);
     this.#deps = deps;
-    for (const row of deps.database.prepare("SELECT * FROM port_doors ORDER BY box, internal").all()) {
+    for (const row of deps.database.prepare("SELECT * FROM port_doors ORDER BY rowid").all()) {
       const read = rowOf(row);
       this.#rows.set(keyOf(read.box, read.internal), read);
     }
   }
 
-  /** Those of one sandbox that are open, by their number inside. */
+  /** Those of one sandbox that are open, in the order in which they were first opened. */
   of(box: SandboxId): readonly DoorRow[] {
     return [...this.#held.values()].map(({ row }) => row).filter((row) => row.box === box);
   }
@@ -188,7 +188,8 @@ export class Doors implements AsyncDisposable {
     const { box, internal, local, path } = row;
     durably(this.#deps.database, () =>
       this.#deps.database
-        .prepare("INSERT OR REPLACE INTO port_doors (box, internal, local, path) VALUES (?, ?, ?, ?)")
+        .prepare(`INSERT INTO port_doors (box, internal, local, path) VALUES (?, ?, ?, ?)
+           ON CONFLICT (box, internal) DO UPDATE SET local = excluded.local, path = excluded.path`)
         .run(box, internal, local ?? null, path ?? null),
     );
     this.#rows.set(keyOf(box, internal), row);
