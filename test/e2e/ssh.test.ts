@@ -75,8 +75,8 @@ describe("ssh into a sandbox", { skip, timeout: 240_000 }, () => {
     await writeFile(join(folder, "bytes"), BYTES);
     await mkdir(join(folder, "tree/deep"), { recursive: true });
     await writeFile(join(folder, "tree/deep/file"), BYTES);
-    const done = async (command: string, args: readonly string[], input?: string) => {
-      const { code, err } = await lab.run(command, args, input);
+    const done = async (command: string, args: readonly string[], input = "") => {
+      const { code, err } = await lab.run(command, args, { input });
       assert.equal(code, 0, `${command}: ${err.toString()}`);
     };
     await done("scp", ["-F", config, "-q", join(folder, "bytes"), "box.p2prc:by-scp"]);
@@ -230,6 +230,11 @@ interface Ended {
   readonly err: Buffer;
 }
 
+interface Given {
+  readonly input?: Uint8Array | string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** barn has a sandbox on attic. */
 class SshLab implements AsyncDisposable {
   readonly folder: string;
@@ -271,16 +276,14 @@ class SshLab implements AsyncDisposable {
     return await this.#machines.run("barn", words);
   }
 
-  ssh(args: readonly string[], input?: Uint8Array, environment?: Readonly<Record<string, string>>): Promise<Ended> {
-    return this.run("ssh", ["-F", this.config, ...args], input, environment);
+  ssh(args: readonly string[], input?: Uint8Array, environment?: Given["environment"]): Promise<Ended> {
+    return this.run("ssh", ["-F", this.config, ...args], {
+      ...(input === undefined ? {} : { input }),
+      ...(environment === undefined ? {} : { environment }),
+    });
   }
 
-  async run(
-    command: string,
-    args: readonly string[],
-    input: Uint8Array | string = "",
-    environment: Readonly<Record<string, string>> = {},
-  ): Promise<Ended> {
+  async run(command: string, args: readonly string[], { input = "", environment = {} }: Given = {}): Promise<Ended> {
     const child = this.start(command, args, environment);
     child.stdin?.on("error", () => undefined).end(input);
     const [out, err, [code]] = await Promise.all([
