@@ -98,6 +98,16 @@ export class BubblewrapWorld implements AsyncDisposable {
     throw new Error("it did not come about");
   }
 
+  /** What `ask` says once it says `wanted`, or after 5 s. */
+  async settled<T>(ask: () => Promise<T>, wanted: T): Promise<T> {
+    let answer = await ask();
+    for (let turn = 0; turn < 100 && JSON.stringify(answer) !== JSON.stringify(wanted); turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer = await ask();
+    }
+    return answer;
+  }
+
   /** What is written down about it. */
   async record(id: SandboxId): Promise<SandboxRecord> {
     const record = await new SandboxFolder(join(this.home, "sandboxes"), id).read();

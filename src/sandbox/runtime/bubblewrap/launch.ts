@@ -171,7 +171,7 @@ export async function runAs(users: Users, { tools, argv, input, over }: RunAs, s
       if (over !== undefined && process.getuid?.() === 0) await mountOver(child.pid ?? 0, over, { tools, signal });
     }
     child.stdin?.end("\n");
-    if (input !== undefined) await pipeline(input, writableOf(child, INPUT)).catch(() => {}); // its exit code says more
+    if (input !== undefined) await pipeline(input, writableOf(child, INPUT), { signal }).catch(() => {}); // its exit code says more
     const [code] = (await exited) as [number | null];
     signal.throwIfAborted();
     if (code !== 0) throw new Failure("runtime-failed", `"${argv[0]}" failed: ${lastLine(await errors)}`);

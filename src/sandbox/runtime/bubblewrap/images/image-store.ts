@@ -11,6 +11,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
 import { Failure } from "../../../../core/index.ts";
+import { diskFailure } from "../../../../store/index.ts";
 import { runTool } from "../run-tool.ts";
 import type { Users } from "../uid-ranges.ts";
 import { type Layout, openLayer, readLayout, unpacked } from "./layout.ts";
@@ -84,13 +85,11 @@ export class ImageStore {
     const digest = await this.#digestOf(source);
     const known = await readImage(join(this.#unpacked, digest));
     if (known !== undefined) return known;
-    const layout = await this.#asLayout(source.path, digest);
-    if (layout !== undefined) {
-      try {
-        return await this.#openLayout(layout, signal);
-      } finally {
-        await runTool(["/bin/rm", "-rf", "--", layout], {}, signal);
-      }
+    const parts = join(this.#unpacked, `${digest}.parts`);
+    try {
+      if (await takeLayout(source.path, parts)) return await this.#openLayout(parts, signal);
+    } finally {
+      await runTool(["/bin/rm", "-rf", "--", parts], {}, new AbortController().signal);
     }
     return await this.#unpack({ digest, env: [] }, [() => unpacked(createReadStream(source.path))], signal);
   }
@@ -128,27 +127,6 @@ export class ImageStore {
     return { digest, root: join(path, "root"), users, env };
   }
 
-  /** @returns a folder with its parts, where the archive is that of an OCI layout */
-  async #asLayout(path: string, digest: string): Promise<string | undefined> {
-    const folder = join(this.#unpacked, `${digest}.parts`);
-    let found = false;
-    const entries = extract();
-    const reading = pipeline(unpacked(createReadStream(path)), entries);
-    reading.catch(() => {}); // the loop below fails by it
-    for await (const entry of entries) {
-      const part = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[a-f0-9]{64})$/u.exec(entry.header.name)?.[1];
-      if (part === undefined || entry.header.type !== "file") {
-        entry.resume();
-        if (!found && !/^(?:\.\/)?(blobs\/|$)/u.test(entry.header.name)) return undefined; // it begins as a root does
-        continue;
-      }
-      found = true;
-      await mkdir(join(folder, "blobs", "sha256"), { recursive: true, mode: 0o700 });
-      await pipeline(entry, createWriteStream(join(folder, part), { mode: 0o600 }));
-    }
-    return found ? folder : undefined;
-  }
-
   /** Read once for each state of the file. */
   async #digestOf({ path, stamp }: Source): Promise<string> {
     const key = `${path} ${stamp}`;
@@ -166,6 +144,36 @@ interface Source {
   readonly path: string;
   readonly isFolder: boolean;
   readonly stamp: string;
+}
+
+/**
+ * Takes the parts of an OCI layout out of an archive of one.
+ * @param folder where they go
+ * @returns whether it is one; else it is that of a root
+ * @throws {Failure} bad-image
+ */
+async function takeLayout(path: string, folder: string): Promise<boolean> {
+  let found = false;
+  const entries = extract();
+  const reading = pipeline(unpacked(createReadStream(path)), entries);
+  reading.catch(() => {}); // the loop below fails by it
+  try {
+    for await (const entry of entries) {
+      const { name, type } = entry.header;
+      const part = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[a-f0-9]{64})$/u.exec(name)?.[1];
+      if (part === undefined || type !== "file") {
+        if (!found && !/^(?:\.\/)?(blobs\/|$)/u.test(name)) return false; // it begins as a root does
+        entry.resume();
+        continue;
+      }
+      found = true;
+      await mkdir(join(folder, "blobs", "sha256"), { recursive: true, mode: 0o700 });
+      await pipeline(entry, createWriteStream(join(folder, part), { mode: 0o600 }));
+    }
+    return found;
+  } catch (cause) {
+    throw diskFailure(cause, folder) ?? new Failure("bad-image", "the image cannot be read", { cause });
+  }
 }
 
 async function readImage(path: string): Promise<Image | undefined> {

@@ -125,7 +125,16 @@ function tarIn(to: string, users: Users, { tools, host }: UnpackDeps): readonly 
   const roots = host.roots.flatMap(({ path, link }) =>
     link === undefined ? ["--ro-bind", path, path] : ["--symlink", link, path],
   );
-  const view = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--ro-bind", "/usr", "/usr", ...roots];
+  const view = [
+    "--die-with-parent",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    ...roots,
+  ];
   const owner = users.many ? ["--same-owner"] : ["--no-same-owner"];
   const modes = ["--same-permissions", "--numeric-owner", "--delay-directory-restore"];
   const tar = ["/usr/bin/tar", "--extract", "--file", "-", "--directory", "/out", ...owner, ...modes];
