@@ -80,6 +80,7 @@ class Exec {
   }
 
   async #take({ kind, content }: Frame): Promise<void> {
+    if (this.#finished) return; // what was on its way when it was refused
     const program = this.#program;
     if (program === undefined) {
       if (kind !== "start") throw new RangeError(`an exec begins with start, not ${kind}`);
