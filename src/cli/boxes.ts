@@ -148,7 +148,7 @@ export function boxFields(path: string): Readonly<Record<string, string>> {
   const fields = {
     node: "id and name of the node it is on",
     sandbox:
-      "id, name, guest, state, reason, runtime, image, profile, cpus, memoryBytes, diskBytes, network, gpus, ports, made, expires, endsSoon, user, hostKey, sshProblem",
+      "id, name, guest, state, reason, runtime, image, profile, cpus, memoryBytes, diskBytes, network, gpus, ports, published, made, expires, endsSoon, user, hostKey, sshProblem",
     reach: "known, or lost: its node does not answer, and this is what was last known",
     ports: "internal (inside), host and local (here), url",
     sshPort: "where ssh finds it on 127.0.0.1",

@@ -7,6 +7,8 @@ import type {
   BoxPort,
   BoxPortRequest,
   BoxProgress,
+  BoxPublished,
+  PublishRequest,
   Offer,
   RemoveBoxReply,
   Stats,
@@ -40,6 +42,9 @@ export interface BoxCalls {
   /** Opens a port of this machine, or a Unix socket, to one inside. Open already: the same one. */
   openPort(box: string, wish: BoxPortRequest, signal: AbortSignal): Promise<BoxPort>;
   closePort(box: string, internal: number, signal: AbortSignal): Promise<Box>;
+  /** Opens a port of its node to everybody, to one inside. */
+  publishPort(box: string, wish: PublishRequest, signal: AbortSignal): Promise<BoxPublished>;
+  unpublishPort(box: string, internal: number, signal: AbortSignal): Promise<Box>;
   /** `box-ssh:<box>`, `box-port:<box>/<port>`, `box-files:<box>/…`: the bytes as they are. */
   stream(target: string, signal: AbortSignal): Promise<Duplex>;
 }
@@ -60,6 +65,9 @@ export function boxCalls(transport: Transport): BoxCalls {
     exec: async (box, start, signal) => await Exec.open(await openStream(transport, `box-exec:${box}`, signal), start),
     openPort: (box, body, signal) => json({ method: "POST", path: `${boxPath(box)}/ports`, body }, signal),
     closePort: (box, internal, signal) => json({ method: "DELETE", path: `${boxPath(box)}/ports/${internal}` }, signal),
+    publishPort: (box, body, signal) => json({ method: "POST", path: `${boxPath(box)}/publish`, body }, signal),
+    unpublishPort: (box, internal, signal) =>
+      json({ method: "DELETE", path: `${boxPath(box)}/publish/${internal}` }, signal),
     stream: (target, signal) => openStream(transport, target, signal),
   };
 }

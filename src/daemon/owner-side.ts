@@ -45,6 +45,7 @@ export function openOwnerSide(parts: Parts, scope: Scope): OwnerSide {
         return { cpus: cpu.cores, memoryBytes: memory.totalBytes, diskFreeBytes: disk.freeBytes };
       },
       gpus: (signal) => findGpuDevices(askTool, signal),
+      hosts: () => lending.endpoints.map(({ host }) => host),
       hangUp: () => {
         for (const { id } of grants.list()) network.hangUp(id);
       },

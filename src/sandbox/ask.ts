@@ -16,6 +16,8 @@ import {
   type ExtendRequest,
   type LogsQuery,
   Offer,
+  PublishedPort,
+  type PublishRequest,
   Sandbox,
   SandboxesReply,
   Stats,
@@ -92,6 +94,24 @@ export async function askExtend(
 
 export async function askStats(link: Link, id: SandboxId, signal: AbortSignal): Promise<Stats> {
   return await ask(link, { method: "GET", path: `/v1/sandboxes/${id}/stats`, reply: Stats }, signal);
+}
+
+export async function askPublish(
+  link: Link,
+  { id, ...body }: PublishRequest & { readonly id: SandboxId },
+  signal: AbortSignal,
+): Promise<PublishedPort> {
+  const question = { method: "POST", path: `/v1/sandboxes/${id}/publish`, body, reply: PublishedPort } as const;
+  return await ask(link, question, signal);
+}
+
+export async function askUnpublish(
+  link: Link,
+  { id, port }: { readonly id: SandboxId; readonly port: number },
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const question = { method: "DELETE", path: `/v1/sandboxes/${id}/publish/${port}`, reply: Sandbox } as const;
+  return clean(await ask(link, question, signal));
 }
 
 /** Bytes as the command wrote them: not cleaned. With `follow` it ends with the sandbox, or when destroyed. */

@@ -16,6 +16,7 @@ import {
 } from "./contract.ts";
 import { type Lease, nothingUsed, shown } from "./lease/lease.ts";
 import { type GuestTotal, type LeaseStore, sum } from "./lease/lease-store.ts";
+import type { Publications } from "./lease/publish.ts";
 import type { Sampler } from "./lease/sampler.ts";
 import type { Sandboxes } from "./lease/sandboxes.ts";
 import type { Streams } from "./lease/streams.ts";
@@ -26,6 +27,7 @@ export interface OwnerRoutesDeps {
   readonly store: LeaseStore;
   readonly sampler: Sampler;
   readonly streams: Streams;
+  readonly publications: Publications;
   readonly runtime: Runtime;
   readonly nameOf: (id: NodeId) => string;
   /** Ends every link on which a guest asks. */
@@ -107,11 +109,12 @@ function servePanic(app: FastifyInstance, { sandboxes, hangUp, stopLending }: Ow
   );
 }
 
-function guestSandbox(lease: Lease, { sandboxes, runtime, sampler, streams, nameOf }: OwnerRoutesDeps): GuestSandbox {
+function guestSandbox(lease: Lease, deps: OwnerRoutesDeps): GuestSandbox {
+  const { sandboxes, runtime, sampler, streams, publications, nameOf } = deps;
   const { id, guest, used } = lease;
   const stats = sampler.latest(id);
   return {
-    sandbox: shown(lease, runtime.facts.kind, sandboxes.book.leftMs(lease)),
+    sandbox: publications.shown(shown(lease, runtime.facts.kind, sandboxes.book.leftMs(lease))),
     guestName: nameOf(guest),
     ...(stats === undefined ? {} : { stats: { id, ...stats, linkBytes: used.linkBytes + streams.bytes(id) } }),
   };

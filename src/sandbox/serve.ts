@@ -10,6 +10,9 @@ import {
   ExtendRequest,
   LogsQuery,
   Offer,
+  PublishedPort,
+  PublishParams,
+  PublishRequest,
   Sandbox,
   SandboxesReply,
   SandboxParams,
@@ -18,6 +21,7 @@ import {
 import type { Guest } from "./lease/house.ts";
 import { freeFor } from "./lease/house.ts";
 import { type Lease, shown } from "./lease/lease.ts";
+import type { Publications } from "./lease/publish.ts";
 import type { Sandboxes } from "./lease/sandboxes.ts";
 import { type Streams, unknownSandbox } from "./lease/streams.ts";
 import { type GpuDevice, profiles, type Runtime } from "./runtime/runtime.ts";
@@ -26,6 +30,7 @@ import type { SandboxId } from "./runtime/sandbox-id.ts";
 export interface SandboxRoutesDeps {
   readonly sandboxes: Sandboxes;
   readonly streams: Streams;
+  readonly publications: Publications;
   readonly runtime: Runtime;
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
   /** @throws {Failure} not-allowed */
@@ -44,18 +49,20 @@ const SMALL_BODY = 256;
 export function serveSandboxes(deps: SandboxRoutesDeps): FastifyPluginAsync {
   return async (app) => {
     serveLogs(app, deps);
+    serveUnpublishing(app, deps);
     await app.register(async (strict) => {
       // The default one turns `null` into 0 and drops what it does not know; limits must be what was said.
       strict.setValidatorCompiler(TypeBoxValidatorCompiler);
       serveMaking(strict, deps);
       serveLooking(strict, deps);
+      servePublishing(strict, deps);
     });
   };
 }
 
-function serveMaking(app: FastifyInstance, { sandboxes, runtime, guestOf, log }: SandboxRoutesDeps): void {
-  const { book } = sandboxes;
-  const show = (lease: Lease) => shown(lease, runtime.facts.kind, book.leftMs(lease));
+function serveMaking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
+  const { sandboxes, guestOf, log } = deps;
+  const show = shower(deps);
   const onDefect = (error: unknown) => log.error("making a sandbox failed", { error });
 
   app.post<{ Body: CreateRequest }>(
@@ -94,7 +101,7 @@ function serveMaking(app: FastifyInstance, { sandboxes, runtime, guestOf, log }:
 function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
   const { sandboxes, streams, runtime, gpus, guestOf, ready } = deps;
   const { book } = sandboxes;
-  const show = (lease: Lease) => shown(lease, runtime.facts.kind, book.leftMs(lease));
+  const show = shower(deps);
 
   app.get("/v1/sandboxes", { config, schema: { response: { 200: SandboxesReply } } }, (request) => ({
     sandboxes: book.of(guestOf(request.caller).id).map(show),
@@ -136,6 +143,39 @@ function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
   });
 }
 
+function servePublishing(app: FastifyInstance, { sandboxes, publications, guestOf }: SandboxRoutesDeps): void {
+  app.post<{ Params: SandboxParams; Body: PublishRequest }>(
+    "/v1/sandboxes/:id/publish",
+    {
+      config,
+      bodyLimit: SMALL_BODY,
+      schema: { params, body: PublishRequest, response: { 200: PublishedPort } },
+    },
+    (request) => {
+      const guest = guestOf(request.caller);
+      return publications.publish(
+        mine(sandboxes, guest, request.params.id),
+        { guest, wish: request.body },
+        request.signal,
+      );
+    },
+  );
+}
+
+/** A number in a path is a word until it is made a number: with the compiler that does. */
+function serveUnpublishing(app: FastifyInstance, deps: SandboxRoutesDeps): void {
+  const { sandboxes, publications, guestOf } = deps;
+  app.delete<{ Params: PublishParams }>(
+    "/v1/sandboxes/:id/publish/:port",
+    { config, schema: { params: PublishParams, response: { 200: Sandbox } } },
+    async (request) => {
+      const lease = mine(sandboxes, guestOf(request.caller), request.params.id);
+      await publications.unpublish(lease.id, request.params.port);
+      return shower(deps)(lease);
+    },
+  );
+}
+
 function serveLogs(app: FastifyInstance, { sandboxes, runtime, guestOf }: SandboxRoutesDeps): void {
   app.get<{ Params: SandboxParams; Querystring: LogsQuery }>(
     "/v1/sandboxes/:id/logs",
@@ -146,6 +186,10 @@ function serveLogs(app: FastifyInstance, { sandboxes, runtime, guestOf }: Sandbo
       return reply.type("application/octet-stream").send(log);
     },
   );
+}
+
+function shower({ sandboxes, runtime, publications }: SandboxRoutesDeps): (lease: Lease) => Sandbox {
+  return (lease) => publications.shown(shown(lease, runtime.facts.kind, sandboxes.book.leftMs(lease)));
 }
 
 /** @throws {Failure} not-found */

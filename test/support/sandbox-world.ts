@@ -50,6 +50,8 @@ export class SandboxWorld implements AsyncDisposable {
   readonly signal = new AbortController().signal;
   has: Machine = { cpus: 16, memoryBytes: 64 * GIB, diskFreeBytes: 1_000 * GIB };
   lends = true;
+  /** Where it listens. */
+  hosts: readonly string[] = ["127.0.0.1"];
   leases: Leases;
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   readonly #options: WorldOptions;
@@ -149,6 +151,7 @@ export class SandboxWorld implements AsyncDisposable {
       machine: () => this.has,
       gpus: async () => gpus,
       prepareSsh: async () => ({ hostKey: `ssh-ed25519 ${"B".repeat(68)}`, sshProblem: null }),
+      hosts: () => this.hosts,
       hangUp: () => void this.hungUp.push("guests"),
       stopLending: async () => {
         this.lends = false;

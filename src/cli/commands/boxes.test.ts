@@ -124,9 +124,10 @@ describe("p2prc ps", () => {
       sentBytes: 6,
       linkBytes: 7,
     };
-    const value = { sandboxes: [{ sandbox, guestName: "ada", stats }], frozen: true };
+    const shown = { ...sandbox, published: [{ internal: 80, public: 8_080 }] };
+    const value = { sandboxes: [{ sandbox: shown, guestName: "ada", stats }], frozen: true };
     const { out, err } = await new CliLab({ routes: { "GET /v1/guests": { value } } }).p2prc("ps", "--guests");
-    assert.match(out[1] ?? "", /^box +ada +.* 1 GiB of 4 GiB +1 GiB of 10 GiB +- +running$/);
+    assert.match(out[1] ?? "", /^box +ada +.* 1 GiB of 4 GiB +1 GiB of 10 GiB +- +8080->80 +running$/);
     assert.match(err[0] ?? "", /panic off/);
   });
 

@@ -11,6 +11,8 @@ import { wholeNumber } from "../options.ts";
 interface Flags {
   readonly local?: number;
   readonly unix?: string;
+  /** true: any port. */
+  readonly publish?: number | true;
 }
 
 export const port = command<Flags>({
@@ -25,14 +27,20 @@ export const port = command<Flags>({
       parse: wholeNumber("--local", 0, 65_535),
     },
     { flags: "--unix <path>", summary: "a Unix socket in its place, which other users of this machine cannot reach" },
+    {
+      flags: "--publish [port]",
+      summary: "a port of its node, for everybody who reaches that, where the grant allows it",
+      parse: wholeNumber("--publish", 1_024, 65_535),
+    },
   ],
   about:
     "What connects to it here is connected to 127.0.0.1 in the sandbox. It survives a broken link and a restart of the daemon, and goes with the sandbox. Any user of this machine can connect to 127.0.0.1. TCP alone: UDP is refused.",
   examples: [
     { command: "p2prc port box 8080", about: "127.0.0.1:8080, and a private URL for a browser" },
     { command: "p2prc port box 5432 --unix ~/box.sock", about: "for this user alone" },
+    { command: "p2prc port box 8080 --publish", about: "on the node's own addresses, for everybody" },
     { command: "p2prc port ls", about: "those that are open" },
-    { command: "p2prc port rm box 8080", about: "close it" },
+    { command: "p2prc port rm box 8080", about: "close it; with --publish, the one in public" },
   ],
   json: {
     box: "name of the sandbox; one object a line with `ls`",
@@ -40,6 +48,8 @@ export const port = command<Flags>({
     internal: "the port inside",
     host: "127.0.0.1, or the path of a Unix socket",
     local: "the port here; 0 behind a Unix socket",
+    public:
+      "with --publish: the port on its node; `host` is then where this machine reaches that, where it does directly",
     url: "where a browser finds it",
     removed: "true, and only `box` and `internal` beside it, with `rm`",
   },
@@ -48,6 +58,7 @@ export const port = command<Flags>({
     const [word = "", ...words] = input.args;
     if (word === "ls") return await list(words, input, io);
     if (word === "rm") return await remove(words, input, io);
+    if (input.flags.publish !== undefined) return await publish(word, words, { input, io });
     await open(word, words, { input, io });
   },
 });
@@ -76,6 +87,26 @@ async function open(
   if (opened.url !== undefined) io.out(opened.url);
 }
 
+async function publish(
+  box: string,
+  words: readonly string[],
+  { input: { flags, home, json }, io }: { readonly input: Input<Flags>; readonly io: Io },
+): Promise<void> {
+  const port = onePort(words, "p2prc port <box> <port> --publish [port]");
+  if (flags.local !== undefined || flags.unix !== undefined)
+    throw new Failure("bad-argument", "--publish is no place on this machine", {
+      hint: "publish it, and open it here, with two commands",
+    });
+  await using client = await io.open({ home });
+  io.progress(`publishing port ${port}`);
+  const wish = { port, ...(typeof flags.publish === "number" ? { public: flags.publish } : {}) };
+  const published = await client.publishPort(box, wish, io.signal);
+  const { sandbox, node } = await client.box(box, io.signal);
+  if (json) return printJson(io, { box: sandbox.name, node: node.name, ...published });
+  io.out(`${published.host ?? node.name}:${published.public} -> ${sandbox.name}:${published.internal}`);
+  io.err(`everybody who reaches ${node.name} can connect to it`, "warn");
+}
+
 async function list(words: readonly string[], { home, json }: Input<Flags>, io: Io): Promise<void> {
   const [wanted, ...more] = words;
   if (more.length > 0) throw usage("p2prc port ls [box]");
@@ -91,19 +122,25 @@ async function list(words: readonly string[], { home, json }: Input<Flags>, io: 
     for (const row of rows) printJson(io, row);
     return;
   }
-  if (rows.length === 0) return io.err("no port is open: `p2prc port <box> 8080` opens one");
-  const titles = ["BOX", "NODE", "INSIDE", "HERE", "URL"].map((title) => ({ title }));
   const cells = rows.map((row) => [row.box, row.node, String(row.internal), placeOf(row), row.url ?? "-"]);
+  for (const { sandbox, node } of boxes)
+    for (const { internal, public: port } of sandbox.published ?? [])
+      cells.push([sandbox.name, node.name, String(internal), `${node.name}:${port} (public)`, "-"]);
+  if (cells.length === 0) return io.err("no port is open: `p2prc port <box> 8080` opens one");
+  const titles = ["BOX", "NODE", "INSIDE", "HERE", "URL"].map((title) => ({ title }));
   io.out(formatColumns(titles, cells).join("\n"));
 }
 
-async function remove([box, ...words]: readonly string[], { home, json }: Input<Flags>, io: Io): Promise<void> {
+async function remove([box, ...words]: readonly string[], { flags, home, json }: Input<Flags>, io: Io): Promise<void> {
   if (box === undefined) throw usage("p2prc port rm <box> <port>");
   const internal = onePort(words, "p2prc port rm <box> <port>");
   await using client = await io.open({ home });
-  const { sandbox } = await client.closePort(box, internal, io.signal);
+  const isPublic = flags.publish !== undefined;
+  const { sandbox } = await (isPublic
+    ? client.unpublishPort(box, internal, io.signal)
+    : client.closePort(box, internal, io.signal));
   if (json) return printJson(io, { box: sandbox.name, internal, removed: true });
-  io.out(`port ${internal} of ${sandbox.name} is closed here`);
+  io.out(`port ${internal} of ${sandbox.name} is ${isPublic ? "no longer published" : "closed here"}`);
 }
 
 function placeOf({ host, local }: Pick<Box["ports"][number], "host" | "local">): string {

@@ -95,6 +95,7 @@ const guestColumns: readonly Column[] = [
   { title: "MEMORY", align: "right" },
   { title: "DISK", align: "right" },
   { title: "GPU" },
+  { title: "PUBLIC" },
   { title: "STATE" },
 ];
 
@@ -116,10 +117,16 @@ function printGuests(guests: readonly GuestSandbox[], io: Io): void {
       of(stats?.memoryBytes, sandbox.memoryBytes),
       of(stats?.diskBytes, sandbox.diskBytes),
       formatGpus(sandbox.gpus),
+      publicOf(sandbox),
       formatState({ sandbox, reach: "known" }),
     ]),
     io,
   );
+}
+
+/** Ports that anybody may connect to: here, and inside. */
+function publicOf({ published = [] }: Box["sandbox"]): string {
+  return published.map(({ internal, public: port }) => `${port}->${internal}`).join(" ") || "-";
 }
 
 /** What is used, of what is allowed. */

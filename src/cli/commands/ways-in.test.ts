@@ -151,8 +151,32 @@ describe("p2prc port", () => {
     assert.deepEqual((await lab.p2prc("port", "rm", "box", "8080")).out, ["port 8080 of box is closed here"]);
   });
 
+  test("publishes one, says who can reach it, and takes it back", async () => {
+    const published = { internal: 8080, public: 8080, host: "192.0.2.7" };
+    const lab = new CliLab({
+      routes: {
+        ...all,
+        "POST /v1/boxes/box/publish": { value: published },
+        "DELETE /v1/boxes/box/publish/8080": { value: box },
+      },
+    });
+    const { out, err } = await lab.p2prc("port", "box", "8080", "--publish");
+    assert.deepEqual(out, ["192.0.2.7:8080 -> box:8080"]);
+    assert.match(err.join("\n"), /everybody who reaches attic can connect to it/);
+    await lab.p2prc("port", "box", "8080", "--publish", "9000");
+    assert.deepEqual(
+      lab.asked.filter(({ route }) => route.startsWith("POST")).map(({ body }) => body),
+      [{ port: 8080 }, { port: 8080, public: 9000 }],
+    );
+    const removed = await lab.p2prc("port", "rm", "box", "8080", "--publish");
+    assert.deepEqual(removed.out, ["port 8080 of box is no longer published"]);
+  });
+
   for (const [words, exit] of [
     ["box 8080/udp", 5],
+    ["box 53/udp --publish", 5],
+    ["box 8080 --publish 80", 2],
+    ["box 8080 --publish --local 1", 2],
     ["box 0", 2],
     ["box 65536", 2],
     ["box 8080/sctp", 2],

@@ -14,6 +14,7 @@ import { Keeper } from "./keeper.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { LeaseStore } from "./lease-store.ts";
 import { prepareSsh } from "./prepare-ssh.ts";
+import { Publications } from "./publish.ts";
 import { Reconciler } from "./reconciler.ts";
 import { Sampler } from "./sampler.ts";
 import { Sandboxes } from "./sandboxes.ts";
@@ -32,6 +33,8 @@ export interface LeasesDeps {
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
   /** @default asks the resident */
   readonly prepareSsh?: InsidesDeps["prepareSsh"];
+  /** At which this node listens: ports are published there. */
+  readonly hosts: () => readonly string[];
   /** Ends every link on which a guest asks. */
   readonly hangUp: () => void;
   readonly stopLending: (signal: AbortSignal) => Promise<void>;
@@ -50,11 +53,12 @@ export class Leases implements AsyncDisposable {
   readonly plugins: readonly FastifyPluginAsync[];
   readonly #deps: LeasesDeps;
   readonly #keeper: Keeper;
+  readonly publications: Publications;
   readonly #scope = new Scope();
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
-    const { id, clock, log, gpus, nameOf, hangUp, stopLending } = deps;
+    const { id, database, clock, log, gpus, nameOf, hosts, hangUp, stopLending } = deps;
     const runtime = new TimedRuntime(deps.runtime, clock);
     const ready = async () => await deps.runtime.ready?.();
     const needed = () => deps.lends() || deps.runtime.found !== false;
@@ -81,10 +85,12 @@ export class Leases implements AsyncDisposable {
     const wallWatch = new WallWatch({ sandboxes, runtime, log });
     const { reconciler } = this;
     this.#keeper = new Keeper({ sandboxes, reconciler, wallWatch, sampler, grantOf, clock, log });
+    const publications = this.#scope.own(new Publications({ database, book, streams, grantOf, hosts, clock, log }));
+    this.publications = publications;
     const wallTime = () => clock.wallTime();
     this.plugins = [
-      serveSandboxes({ sandboxes, streams, runtime, gpus, guestOf, ready, log }),
-      serveOwner({ sandboxes, store, sampler, streams, runtime, nameOf, hangUp, stopLending, wallTime }),
+      serveSandboxes({ sandboxes, streams, publications, runtime, gpus, guestOf, ready, log }),
+      serveOwner({ sandboxes, store, sampler, streams, publications, runtime, nameOf, hangUp, stopLending, wallTime }),
     ];
   }
 
@@ -92,6 +98,7 @@ export class Leases implements AsyncDisposable {
     await using scope = new Scope(signal);
     scope.spawn((ending) => this.#keeper.run(ending));
     scope.spawn((ending) => this.#lookAhead(ending));
+    scope.spawn((ending) => this.publications.run(ending));
     await new Promise((resolve) => scope.signal.addEventListener("abort", resolve, { once: true }));
   }
 

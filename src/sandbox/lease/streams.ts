@@ -76,6 +76,15 @@ export class Streams {
     return this.#bytes.get(id) ?? 0;
   }
 
+  /** A port inside for whoever came to a public one: the grant's count of ports was held against that one. */
+  async toPort(
+    guest: Guest,
+    { id, port }: { readonly id: SandboxId; readonly port: number },
+    signal: AbortSignal,
+  ): Promise<(stream: Duplex) => void> {
+    return await this.#connect(guest, { id, kind: "port", rest: `127.0.0.1/${port}` }, signal);
+  }
+
   async #connect(guest: Guest, wish: Wish, signal: AbortSignal): Promise<(stream: Duplex) => void> {
     const { id } = usable(this.#mine(guest, wish.id));
     const leave = this.#enter(guest, id, wish.port);
