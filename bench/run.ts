@@ -10,11 +10,12 @@ import type { Bench } from "./support/bench.ts";
 import { formatTable } from "./support/format-table.ts";
 import { formatMachine, thisMachine } from "./support/machine.ts";
 import { idle, ls } from "./cli.ts";
+import { copy, sshTrue } from "./copy.ts";
 import { forward, stoppedReaders, tunnel } from "./tunnel.ts";
 import { bigTable, table } from "./table-simulation.ts";
 import { walk } from "./walk.ts";
 
-const benches: readonly Bench[] = [tunnel, forward, stoppedReaders, walk, ls, idle, table, bigTable];
+const benches: readonly Bench[] = [tunnel, forward, stoppedReaders, walk, ls, idle, table, bigTable, copy, sshTrue];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },

@@ -54,21 +54,26 @@ export class OpenSsh implements AsyncDisposable {
   /** A port on loopback that leads to `to` through `ssh -L`. */
   async forward(to: number, cipher: string): Promise<number> {
     const port = await freePort();
-    const options = [
+    const options = ["-o", "ExitOnForwardFailure=yes", "-o", `Ciphers=${cipher}`];
+    const where = ["-p", String(this.#port), `${userInfo().username}@127.0.0.1`];
+    const forward = ["-N", "-L", `127.0.0.1:${port}:127.0.0.1:${to}`];
+    await this.#start(["ssh", ...this.options, ...options, ...forward, ...where], port);
+    return port;
+  }
+
+  /** What `ssh` and `scp` need to log in, but for the port. */
+  get options(): readonly string[] {
+    const words = [
       "StrictHostKeyChecking=no",
       `UserKnownHostsFile=${join(this.#folder, "known_hosts")}`,
       "BatchMode=yes",
-      "ExitOnForwardFailure=yes",
       "LogLevel=ERROR",
-      `Ciphers=${cipher}`,
-    ].flatMap((option) => ["-o", option]);
-    const where = ["-p", String(this.#port), `${userInfo().username}@127.0.0.1`];
-    const forward = ["-N", "-L", `127.0.0.1:${port}:127.0.0.1:${to}`];
-    await this.#start(
-      ["ssh", "-F", "/dev/null", "-i", join(this.#folder, "user"), ...options, ...forward, ...where],
-      port,
-    );
-    return port;
+    ];
+    return ["-F", "/dev/null", "-i", join(this.#folder, "user"), ...words.flatMap((word) => ["-o", word])];
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,6 +102,7 @@ export class OpenSsh implements AsyncDisposable {
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
       "MaxSessions 200",
+      "Subsystem sftp internal-sftp",
     ];
     await writeFile(file("sshd_config"), `${lines.join("\n")}\n`);
     if (process.geteuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 }); // where it locks itself up
