@@ -13,7 +13,7 @@ import { NetnsLab, type Topology } from "./netns-lab.ts";
 import type { NetnsProcess } from "./netns-process.ts";
 
 const BIN = join(import.meta.dirname, "../../../src/cli/bin.ts");
-const READY_MS = 20_000;
+const READY_MS = 45_000;
 
 export interface SaidThere {
   readonly exit: number | string;
