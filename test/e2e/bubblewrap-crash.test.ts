@@ -90,7 +90,9 @@ class Traces {
   /** To be called while it is there. */
   async note(id: SandboxId): Promise<void> {
     this.#ids.add(id);
-    this.#ranges.add((await this.#world.record(id)).users.outer);
+    // Killed before it was written down: then nothing was ever started.
+    const record = await this.#world.record(id).catch(() => undefined);
+    if (record !== undefined) this.#ranges.add(record.users.outer);
   }
 
   async left(): Promise<typeof NOTHING> {

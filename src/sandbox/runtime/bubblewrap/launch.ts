@@ -123,11 +123,13 @@ function startWaiting(
 }
 
 function commandLine({ users, networked, pids, argv }: Launch, tools: Tools): readonly [string, ...string[]] {
-  const limits = pids === undefined ? LIMITS : [...LIMITS, `--nproc=${pids}:${pids}`];
+  // Within the user namespace: outside of it all that its owner runs would count.
+  const counted = pids === undefined ? [] : [tools.prlimit, `--nproc=${pids}:${pids}`];
   return [
     tools.prlimit,
-    ...limits,
+    ...LIMITS,
     ...[tools.unshare, "--user", "--mount", "--propagation", "unchanged", ...(networked ? ["--net"] : [])],
+    ...counted,
     ...["/bin/sh", "-c", WAIT, "p2prc"],
     ...(users.many ? boundedBy(tools) : []),
     ...[tools.bwrap, "--info-fd", String(STATUS), "--seccomp", String(SECCOMP), "--args", String(VIEW), "--"],

@@ -14,6 +14,7 @@ import { currentClosed } from "./network.ts";
 import { runTool } from "./run-tool.ts";
 import { nameserverOf } from "./uplink.ts";
 import { ImageStore } from "./images/image-store.ts";
+import { NOBODY, tryNamespaces } from "./try-namespaces.ts";
 import { UserBook } from "./user-book.ts";
 import { writeSeccomp } from "./seccomp-file.ts";
 import { askBubblewrap, findTools, type Tools } from "./tools.ts";
@@ -49,11 +50,13 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
     writeSeccomp(join(home, "run"), arch()),
     user.uid === 0 ? undefined : grantedSubIds(user),
     whyNoFilter(tools, signal),
+    tryNamespaces(tools, signal),
   ]);
   if (seccomp === undefined) {
     throw new Failure("not-supported", `no list of system calls is known for "${arch()}"`);
   }
   const granted = tools.newuidmap !== undefined && tools.newgidmap !== undefined ? subIds : undefined;
+  const uidRange = user.uid === 0 || granted !== undefined;
   const facts: RuntimeFacts = {
     kind: "bubblewrap",
     version: bubblewrap.version,
@@ -65,10 +68,10 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
       cpuLimit: cgroups.holds.has("cpu"),
       networkFilter: filter === undefined,
       diskQuota: "watched",
-      uidRange: user.uid === 0 || granted !== undefined,
+      uidRange,
     },
     images: "archives",
-    problems: [...cgroups.problems, ...(filter === undefined ? [] : [filter])],
+    problems: [...cgroups.problems, ...(filter === undefined ? [] : [filter]), ...(uidRange ? [] : [NO_RANGE])],
   };
   const { disableUserns } = bubblewrap;
   const folder = join(home, "images");
@@ -78,6 +81,8 @@ export async function openBubblewrap(deps: BubblewrapDeps, signal: AbortSignal):
   return new BubblewrapRuntime({ ...parts, user, users, images }, facts);
 }
 
+const NO_RANGE =
+  "This user has no range of user ids, so sandboxes have one user alone and `apt` does not work in them: run `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`.";
 const INSTALL = "`sudo apt install nftables passt`";
 
 /** @returns what stands in the way of a filtered network, for people, or undefined. Tried, and not guessed. */
@@ -112,9 +117,6 @@ async function whyNoFilter(tools: Tools, signal: AbortSignal): Promise<string | 
 /** What pasta and slirp4netns speak to the kernel through; udev makes it so that everybody may, since it takes a namespace of one's own. */
 const TUN = "/dev/net/tun";
 const FOR_ALL = 0o006;
-
-/** For tries that are nobody's: the kernel's own. */
-const NOBODY = 65_534;
 
 function missing(): Failure {
   return new Failure("not-supported", "sandboxes need bubblewrap and the tools of util-linux", {
