@@ -13,9 +13,15 @@ import { idle, ls } from "./cli.ts";
 import { copy, sshTrue } from "./copy.ts";
 import { forward, stoppedReaders, tunnel } from "./tunnel.ts";
 import { bigTable, table } from "./table-simulation.ts";
+import { cycles, cyclesDocker, parallel, parallelDocker } from "./many-sandboxes.ts";
+import { touch, touchDocker } from "./touch.ts";
 import { walk } from "./walk.ts";
 
-const benches: readonly Bench[] = [tunnel, forward, stoppedReaders, walk, ls, idle, table, bigTable, copy, sshTrue];
+const benches: readonly Bench[] = [
+  ...[tunnel, forward, stoppedReaders, walk, ls, idle],
+  ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker],
+  ...[table, bigTable],
+];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
