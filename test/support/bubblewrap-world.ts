@@ -130,8 +130,8 @@ export class BubblewrapWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.runtime[Symbol.asyncDispose](); // waits for those that are being made
     for (const { id } of await this.runtime.list(signal)) await this.runtime.remove(id, signal);
-    await this.runtime[Symbol.asyncDispose]();
     await rm(this.home, { recursive: true, force: true });
   }
 }
