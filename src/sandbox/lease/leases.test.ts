@@ -233,7 +233,7 @@ describe("removing", () => {
 });
 
 describe("many touches at once", () => {
-  test("are made four at a time for a guest, the rest is refused", async () => {
+  test("of one guest wait in line, sixty-four of them, and the rest is refused", async () => {
     await using world = new SandboxWorld();
     world.grants.set(ann, { ...bigGrant, sandboxes: 1_000 });
     world.sandboxes.limits = { sandboxes: 10_000, cpus: 1_000, memoryBytes: 60 * GIB };
@@ -243,20 +243,22 @@ describe("many touches at once", () => {
     const codes = new Set(
       outcomes.map((one) => (one.status === "rejected" ? (one.reason as { code: string }).code : "")),
     );
-    assert.equal(made, 4);
+    assert.equal(made, 64);
     assert.deepEqual(codes, new Set(["", "busy"]));
   });
 
-  test("of many guests are made thirty-two at a time", async () => {
+  test("of many guests wait in line, two hundred and fifty-six of them", async () => {
     await using world = new SandboxWorld();
     world.sandboxes.limits = { sandboxes: 10_000, cpus: 1_000, memoryBytes: 60 * GIB };
-    const guests = Array.from({ length: 20 }, (_, index) => `guest-${index}` as typeof ann);
+    const guests = Array.from({ length: 70 }, (_, index) => `guest-${index}` as typeof ann);
     for (const guest of guests) world.grants.set(guest, bigGrant);
     const asked = guests.flatMap((guest) =>
-      Array.from({ length: 4 }, () => world.create(guest, { memoryBytes: 64 * 1024 ** 2, cpus: 0.01 })),
+      Array.from({ length: 4 }, () =>
+        world.create(guest, { memoryBytes: 64 * 1024 ** 2, diskBytes: 1024 ** 2, cpus: 0.01 }),
+      ),
     );
     const outcomes = await Promise.allSettled(asked);
-    assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 32);
+    assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 256);
   });
 });
 

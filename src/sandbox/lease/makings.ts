@@ -1,6 +1,6 @@
 /**
  * Sandboxes that are being made. Each goes on though whoever asked for it leaves, since asking again with the same id
- * joins in; so many at once, and no queue.
+ * joins in; so many at once, so many in line, and the rest is refused.
  */
 
 import { type Scope, Topic } from "../../base/index.ts";
@@ -8,16 +8,20 @@ import { Failure, type NodeId } from "../../core/index.ts";
 import type { CreateProgress } from "../contract.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import type { Lease } from "./lease.ts";
+import { Line } from "./line.ts";
 import { unlessAborted } from "./turns.ts";
 
 export interface MakingsOptions {
-  /** A guest's at once. @default 4 */
+  /** A guest's, with those in line. @default 64 */
   readonly maxPerGuest?: number;
-  /** Everybody's at once. @default 32 */
+  /** Everybody's, with those in line. @default 256 */
   readonly maxInAll?: number;
 }
 
 export type Note = (progress: CreateProgress) => void;
+
+/** What is made at the same time: it keeps some processors busy, and one guest's fifty leave room for another's one. */
+const AT_ONCE = { perKey: 4, inAll: 32 };
 
 interface Making {
   readonly guest: NodeId;
@@ -33,10 +37,11 @@ const MAX_WAITING = 64;
 export class Makings {
   readonly #options: Required<MakingsOptions>;
   readonly #scope: Scope;
+  readonly #line = new Line<NodeId>(AT_ONCE);
   readonly #makings = new Map<SandboxId, Making>();
 
   /** @param scope ends every making when it closes */
-  constructor(scope: Scope, { maxPerGuest = 4, maxInAll = 32 }: MakingsOptions = {}) {
+  constructor(scope: Scope, { maxPerGuest = 64, maxInAll = 256 }: MakingsOptions = {}) {
     this.#scope = scope;
     this.#options = { maxPerGuest, maxInAll };
   }
@@ -66,8 +71,13 @@ export class Makings {
       making.progress.publish(progress);
     };
     this.#scope.spawn(async (signal) => {
-      const outcome = work(note, AbortSignal.any([signal, giveUp.signal]));
-      await outcome.finally(() => this.#makings.delete(lease.id)).then(resolve, reject);
+      const ending = AbortSignal.any([signal, giveUp.signal]);
+      const leave = await this.#line.enter(lease.guest, ending);
+      const outcome = work(note, ending).finally(() => {
+        leave();
+        this.#makings.delete(lease.id);
+      });
+      await outcome.then(resolve, reject);
     });
   }
 
