@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
-import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { bubblewrapSkip } from "../support/bubblewrap-world.ts";
-import { Machines } from "../support/machines.ts";
-
-const BIN = join(import.meta.dirname, "../../src/cli/bin.ts");
+import { LendingLab, untilTrue } from "../support/lending-lab.ts";
 
 /** Two machines: barn is a guest of attic, which lends with bubblewrap. */
 describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 300_000 }, () => {
   test("pass output, input, exit codes and signals through, byte for byte", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     const touched = await lab.barn("touch", "attic", "--name", "box", "--ttl", "1h");
     assert.match(touched.lines.join("\n"), /^box on attic {3}running \(.*\) {3}ends \d\d:\d\d/m);
 
@@ -46,7 +39,7 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("live on when their node goes away in the middle of a command, and say so", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     const running = await lab.machines.start("barn", ["exec", "box", "--", "sh", "-c", "echo begun; sleep 60"]);
     await running.until((lines) => lines.includes("begun"));
@@ -59,7 +52,7 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are removed by `run` at its end and after Ctrl-C, and its exit code passes through", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     const ran = await lab.bytes(["run", "attic", "--", "sh", "-c", "cat; exit 3"], Buffer.from("hello"));
     assert.deepEqual([ran.exit, String(ran.stdout)], [3, "hello"]);
     const running = await lab.machines.start("barn", ["run", "attic", "--", "sh", "-c", "echo begun; sleep 60"]);
@@ -71,7 +64,7 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are removed later where their node is away", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     await lab.killAttic();
     const removed = await lab.barn("rm", "box");
@@ -81,7 +74,7 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are paused, kicked and frozen by their owner, and their guest sees it", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     assert.deepEqual(await lab.lent(), ["box"]);
     assert.equal((await lab.attic("pause", "box")).exit, 0);
@@ -96,7 +89,7 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are prolonged, and listed by each side", async () => {
-    await using lab = await Lab.open();
+    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box", "--ttl", "1h");
     assert.match((await lab.barn("extend", "box", "2h")).lines.join("\n"), /^box ends \d\d:\d\d \(in (2h|1h59m)\)$/);
     assert.match((await lab.barn("ps")).lines.join("\n"), /^box +attic +[a-z2-7]{16} .* running$/m);
@@ -110,107 +103,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 });
 
-class Lab implements AsyncDisposable {
-  readonly machines: Machines;
-  readonly #port: number;
-
-  static async open(): Promise<Lab> {
-    const lab = new Lab(await Machines.open(), await freePort());
-    await lab.startAttic();
-    const invited = await lab.attic("invite", "--json", "--own");
-    const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
-    const joined = await lab.barn("join", link);
-    assert.equal(joined.exit, 0, joined.lines.join("\n"));
-    return lab;
-  }
-
-  private constructor(machines: Machines, port: number) {
-    this.machines = machines;
-    this.#port = port;
-  }
-
-  attic(...words: string[]) {
-    return this.machines.run("attic", words);
-  }
-
-  barn(...words: string[]) {
-    return this.machines.run("barn", words);
-  }
-
-  async startAttic(): Promise<void> {
-    const words = ["serve", "--name", "attic", "--port", String(this.#port)];
-    const running = await this.machines.leaveRunning("attic", words);
-    const lines = await running.until((said) => said.some((line) => line.startsWith("listening on ")));
-    assert.ok(
-      lines.some((line) => line.startsWith("listening on ")),
-      lines.join("\n"),
-    );
-  }
-
-  /** As when its power fails. Sandboxes that need no daemon live on. */
-  async killAttic(): Promise<void> {
-    const { lines } = await this.attic("status", "--json");
-    const { pid } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as { pid: number };
-    process.kill(pid, "SIGKILL");
-  }
-
-  /** A command on barn with its streams as they are. */
-  async bytes(words: readonly string[], input: Uint8Array = Buffer.alloc(0)) {
-    const child = spawn(process.execPath, [BIN, ...words], {
-      env: { ...process.env, P2PRC_HOME: this.machines.homeOf("barn") },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    child.stdin.on("error", () => undefined); // it may have ended
-    child.stdin.end(input);
-    const [stdout, stderr, [code]] = await Promise.all([
-      buffer(child.stdout),
-      buffer(child.stderr),
-      once(child, "close") as Promise<[number]>,
-    ]);
-    return { exit: code, stdout, stderr };
-  }
-
-  /** Names of what barn holds. */
-  async held(): Promise<readonly string[]> {
-    const { lines } = await this.barn("ps", "--json");
-    const { boxes } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as {
-      boxes: { sandbox: { name: string } }[];
-    };
-    return boxes.map(({ sandbox }) => sandbox.name);
-  }
-
-  /** Names of what attic's guests have. */
-  async lent(): Promise<readonly string[]> {
-    const { lines } = await this.attic("ps", "--guests", "--json");
-    const { sandboxes } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as {
-      sandboxes: { sandbox: { name: string } }[];
-    };
-    return sandboxes.map(({ sandbox }) => sandbox.name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const name of await this.held()) await this.barn("rm", name);
-    await this.machines[Symbol.asyncDispose]();
-  }
-}
-
 function hash(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
-
-/** Real nodes take real time: at most a minute of it. */
-async function untilTrue(isTrue: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 120; tries++) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  assert.fail("it has not come about within a minute");
 }

@@ -32,7 +32,8 @@ const config: Config = { listen: ["127.0.0.1"], port: 0, allowNetworks: ["127.0.
 const never = new AbortController().signal;
 
 export class DaemonLab implements AsyncDisposable {
-  readonly #folder: string;
+  /** Where the homes lie. */
+  readonly folder: string;
   readonly #open = new Map<string, LabDaemon>();
 
   /** @param below where the homes lie */
@@ -41,7 +42,7 @@ export class DaemonLab implements AsyncDisposable {
   }
 
   private constructor(folder: string) {
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   async start(name: string, options: LabDaemonOptions = {}): Promise<LabDaemon> {
@@ -83,11 +84,11 @@ export class DaemonLab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(Array.from(this.#open.values(), (daemon) => daemon.close()));
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   #homeOf(name: string): string {
-    return join(this.#folder, name);
+    return join(this.folder, name);
   }
 }
 
@@ -126,8 +127,12 @@ export class LabDaemon {
     return value;
   }
 
-  async statusOf(method: string, path: string): Promise<{ readonly status: number; readonly body: unknown }> {
-    const { status, reply } = await this.#ask({ method, path, body: undefined });
+  async statusOf(
+    method: string,
+    path: string,
+    said?: unknown,
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    const { status, reply } = await this.#ask({ method, path, body: said });
     return { status, body: await json(reply) };
   }
 

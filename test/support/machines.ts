@@ -5,6 +5,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -23,14 +24,17 @@ const MAX_MS = 60_000;
 export class Machines implements AsyncDisposable {
   readonly folder: string;
   readonly #names = new Set<string>();
+  readonly #more: Readonly<Record<string, string>>;
   readonly #running = new Map<string, Running>();
 
-  static async open(): Promise<Machines> {
-    return new Machines(await mkdtemp(join(tmpdir(), "p2prc-machines-")));
+  /** @param environment more of it, for all */
+  static async open(environment: Readonly<Record<string, string>> = {}): Promise<Machines> {
+    return new Machines(await mkdtemp(join(tmpdir(), "p2prc-machines-")), environment);
   }
 
-  private constructor(folder: string) {
+  private constructor(folder: string, environment: Readonly<Record<string, string>>) {
     this.folder = folder;
+    this.#more = environment;
   }
 
   homeOf(machine: string): string {
@@ -81,7 +85,17 @@ export class Machines implements AsyncDisposable {
       P2PRC_PORT: "0",
       P2PRC_ALLOW_NETWORKS: "127.0.0.0/8",
       P2PRC_LAN: "no",
+      ...this.#more,
     };
+  }
+
+  /** They outlive their daemon, whoever killed it. */
+  async #endSandboxes(machine: string): Promise<void> {
+    if (!existsSync(join(this.homeOf(machine), "sandboxes"))) return;
+    const { exit, lines } = await this.run(machine, ["ps", "--guests", "--json"]);
+    const text = lines.find((line) => line.startsWith("{"));
+    if (exit !== 0 || text === undefined) return;
+    for (const { sandbox } of (JSON.parse(text) as Guests).sandboxes) await this.run(machine, ["kick", sandbox.id]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,11 +104,17 @@ export class Machines implements AsyncDisposable {
       await ended;
     }
     const { signal } = new AbortController();
+    await Promise.all([...this.#names].map((machine) => this.#endSandboxes(machine)));
     const homes = [...this.#names].map((machine) => this.homeOf(machine));
     const stopped = await Promise.allSettled(homes.map((home) => stopDaemon({ home }, signal)));
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
     for (const one of stopped) if (one.status === "rejected") throw one.reason;
   }
+}
+
+/** What `p2prc ps --guests --json` prints, as far as it matters here. */
+interface Guests {
+  readonly sandboxes: readonly { readonly sandbox: { readonly id: string } }[];
 }
 
 export class Running {

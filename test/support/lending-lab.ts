@@ -1,0 +1,121 @@
+/** Two machines: attic lends, by what this machine has for it, and barn is a guest there. Each runs `p2prc` as processes. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { Machines } from "./machines.ts";
+
+const BIN = join(import.meta.dirname, "../../src/cli/bin.ts");
+
+export interface LendingLabOptions {
+  /** More words of `p2prc serve`. */
+  readonly serve?: readonly string[];
+  /** More of the environment of both. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export class LendingLab implements AsyncDisposable {
+  readonly machines: Machines;
+  readonly #port: number;
+  readonly #options: LendingLabOptions;
+
+  static async open(options: LendingLabOptions = {}): Promise<LendingLab> {
+    const lab = new LendingLab(await Machines.open(options.environment), await freePort(), options);
+    await lab.startAttic();
+    const invited = await lab.attic("invite", "--json", "--own");
+    const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
+    const joined = await lab.barn("join", link);
+    assert.equal(joined.exit, 0, joined.lines.join("\n"));
+    return lab;
+  }
+
+  private constructor(machines: Machines, port: number, options: LendingLabOptions) {
+    this.machines = machines;
+    this.#port = port;
+    this.#options = options;
+  }
+
+  attic(...words: string[]) {
+    return this.machines.run("attic", words);
+  }
+
+  barn(...words: string[]) {
+    return this.machines.run("barn", words);
+  }
+
+  async startAttic(): Promise<void> {
+    const words = ["serve", "--name", "attic", "--port", String(this.#port), ...(this.#options.serve ?? [])];
+    const running = await this.machines.leaveRunning("attic", words);
+    const lines = await running.until((said) => said.some((line) => line.startsWith("listening on ")));
+    assert.ok(
+      lines.some((line) => line.startsWith("listening on ")),
+      lines.join("\n"),
+    );
+  }
+
+  /** As when its power fails. Sandboxes that need no daemon live on. */
+  async killAttic(): Promise<void> {
+    const { lines } = await this.attic("status", "--json");
+    const { pid } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as { pid: number };
+    process.kill(pid, "SIGKILL");
+  }
+
+  /** A command on barn with its streams as they are. */
+  async bytes(words: readonly string[], input: Uint8Array = Buffer.alloc(0)) {
+    const child = spawn(process.execPath, [BIN, ...words], {
+      env: { ...process.env, P2PRC_HOME: this.machines.homeOf("barn") },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    child.stdin.on("error", () => undefined); // it may have ended
+    child.stdin.end(input);
+    const [stdout, stderr, [code]] = await Promise.all([
+      buffer(child.stdout),
+      buffer(child.stderr),
+      once(child, "close") as Promise<[number]>,
+    ]);
+    return { exit: code, stdout, stderr };
+  }
+
+  /** Names of what barn holds. */
+  async held(): Promise<readonly string[]> {
+    const { lines } = await this.barn("ps", "--json");
+    const { boxes } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as {
+      boxes: { sandbox: { name: string } }[];
+    };
+    return boxes.map(({ sandbox }) => sandbox.name);
+  }
+
+  /** Names of what attic's guests have. */
+  async lent(): Promise<readonly string[]> {
+    const { lines } = await this.attic("ps", "--guests", "--json");
+    const { sandboxes } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as {
+      sandboxes: { sandbox: { name: string } }[];
+    };
+    return sandboxes.map(({ sandbox }) => sandbox.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of await this.held()) await this.barn("rm", name);
+    await this.machines[Symbol.asyncDispose]();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+/** Real nodes take real time: at most a minute of it. */
+export async function untilTrue(isTrue: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 120; tries++) {
+    if (await isTrue()) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  assert.fail("it has not come about within a minute");
+}
