@@ -31,10 +31,13 @@ async function main(): Promise<void> {
     const { binding } = await import("./terminal.ts");
     binding();
     await Promise.all([
+      import("./beside.ts"),
+      import("./dial.ts"),
       import("./exec.ts"),
       import("./files.ts"),
       import("./probe.ts"),
       import("./ssh.ts"),
+      import("./splice.ts"),
       import("./ssh-setup.ts"),
     ]);
     await import("tar-stream");

@@ -4,12 +4,9 @@
 
 import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
-import { startBeside } from "./beside.ts";
 import type { Sleeper } from "./clock.ts";
-import { dial } from "./dial.ts";
 import { keepReading, MAX_STREAMS, sessionOptions, widen } from "./http2-session.ts";
 import { Refusal, refuse, refusalFrom } from "./refusal.ts";
-import { splice } from "./splice.ts";
 
 export interface ResidentDeps {
   readonly sleeper: Sleeper;
@@ -95,12 +92,13 @@ export class Resident {
       await serveExec(stream, this.#deps);
     },
     port: async ({ stream, rest, signal }) => {
+      const [{ dial }, { splice }] = await Promise.all([import("./dial.ts"), import("./splice.ts")]);
       const socket = await dial(rest, signal);
       stream.respond({ ":status": 200 });
       await splice(stream, socket);
     },
     ssh: async ({ stream }) => {
-      const { startSshd } = await import("./ssh.ts");
+      const [{ startSshd }, { splice }] = await Promise.all([import("./ssh.ts"), import("./splice.ts")]);
       const sshd = await startSshd(this.#deps.folder, this.#deps.sshd);
       if (!stream.destroyed) stream.respond({ ":status": 200 });
       await splice(stream, sshd.duplex);
@@ -122,6 +120,7 @@ export class Resident {
     },
     "PUT /command": async ({ stream }) => {
       if (this.#besides++ > 0) throw new Refusal("conflict", "the command runs already");
+      const { startBeside } = await import("./beside.ts");
       await startBeside(await readJson(stream), this.#deps);
       answerJson(stream, {});
     },

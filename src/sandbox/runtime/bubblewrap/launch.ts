@@ -225,15 +225,27 @@ async function listen(folder: SandboxFolder): Promise<Server> {
  * what it has opened itself.
  */
 async function overInherited(own: readonly StdioItem[], nothing: number): Promise<StdioItem[]> {
+  inherited ??= findInherited();
   const stdio = [...own];
+  for (const fd of await inherited) {
+    if (fd < own.length) continue;
+    while (stdio.length < fd) stdio.push("ignore");
+    stdio[fd] = nothing;
+  }
+  return stdio;
+}
+
+/** Looked for once: what comes later is Node's own, and closes by itself. One that was closed since is covered for nothing. */
+let inherited: Promise<readonly number[]> | undefined;
+
+async function findInherited(): Promise<readonly number[]> {
+  const found: number[] = [];
   for (const name of await readdir("/proc/self/fdinfo")) {
     const text = await readFile(`/proc/self/fdinfo/${name}`, "utf8").catch(() => undefined); // closed meanwhile
     const flags = Number.parseInt(/^flags:\s*([0-7]+)$/mu.exec(text ?? "")?.[1] ?? "", 8);
-    if (Number.isNaN(flags) || (flags & O_CLOEXEC) !== 0 || Number(name) < own.length) continue;
-    while (stdio.length < Number(name)) stdio.push("ignore");
-    stdio[Number(name)] = nothing;
+    if (!Number.isNaN(flags) && (flags & O_CLOEXEC) === 0) found.push(Number(name));
   }
-  return stdio;
+  return found.sort((a, b) => a - b);
 }
 
 type StdioItem = "pipe" | "ignore" | number;

@@ -47,9 +47,12 @@ export async function mountFor(pid: number, words: MountWords, signal: AbortSign
   if (user.uid !== 0) return;
   const mounted = join(folder.mounts, "helper");
   await mkdir(mounted, { recursive: true, mode: 0o711 });
-  // The first before the second, which may hide the path to what the first needs.
-  await runTool([...enter(pid, tools), "--bind", helper, mounted], {}, signal);
-  await mountOver(pid, folder.path, { tools, signal });
+  // The first before the second, which may hide the path to what the first needs; in one program, since each costs a fork of
+  // this whole process.
+  const script = '"$1" --bind "$2" "$3" && exec "$1" --rbind "$4" "$5"';
+  const [nsenter, ...into] = within(pid, tools);
+  const paths = [tools.mount ?? "mount", helper, mounted, folder.path, OVER];
+  await runTool([nsenter, ...into, "/bin/sh", "-c", script, "p2prc", ...paths], {}, signal);
 }
 
 /** What is below goes with it. */
@@ -94,8 +97,12 @@ async function mountImage(
   }
 }
 
-function enter(pid: number, { nsenter, mount }: Tools, ...more: readonly string[]): readonly [string, ...string[]] {
-  return [nsenter, "--target", String(pid), "--mount", ...more, "--", mount ?? "mount"];
+function enter(pid: number, tools: Tools, ...more: readonly string[]): readonly [string, ...string[]] {
+  return [...within(pid, tools, ...more), tools.mount ?? "mount"];
+}
+
+function within(pid: number, { nsenter }: Tools, ...more: readonly string[]): readonly [string, ...string[]] {
+  return [nsenter, "--target", String(pid), "--mount", ...more, "--"];
 }
 
 function seenAt(folder: SandboxFolder): string {
