@@ -38,7 +38,7 @@ export const parallelDocker: Bench = {
   summary: "Docker: the same",
   lacks: whyNoDocker,
   async run() {
-    await using lab = await DockerLab.open();
+    await using lab = await DockerLab.open({ userns: true });
     const environment = { DOCKER_HOST: `unix://${lab.engine.socketPath}` };
     await using pair = await SandboxPair.open({ runtime: "docker", environment });
     return [{ title: `${AT_ONCE} at once, Docker`, rows: [await startMany(pair, IN_DOCKER)] }];
@@ -60,7 +60,7 @@ export const cyclesDocker: Bench = {
   summary: "Docker: the same, 100 times",
   lacks: whyNoDocker,
   async run(note) {
-    await using lab = await DockerLab.open();
+    await using lab = await DockerLab.open({ userns: true });
     const environment = { DOCKER_HOST: `unix://${lab.engine.socketPath}` };
     await using pair = await SandboxPair.open({ runtime: "docker", environment });
     return [{ title: "touch and rm, Docker", rows: await cycle(pair, IN_DOCKER, { count: countOr(100), note }) }];
