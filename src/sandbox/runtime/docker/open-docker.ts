@@ -1,5 +1,6 @@
 /** Finds an engine on this machine, learns what it can, brings the helper to it, and puts the runtime together. */
 
+import { access } from "node:fs/promises";
 import { type Clock, isAbort, type Log, Scope } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
 import type { RuntimeFacts } from "../runtime.ts";
@@ -129,6 +130,7 @@ async function findEngine(sockets: readonly string[], signal: AbortSignal): Prom
   const reasons: string[] = [];
   for (const socket of sockets) {
     try {
+      await access(socket); // where there is none, nothing is loaded for it
       const engine = await Engine.open(socket);
       const info = await engine.ask<EngineInfo>({ method: "GET", path: "/info" }, signal);
       const version = await engine.ask<EngineVersion>({ method: "GET", path: "/version" }, signal);

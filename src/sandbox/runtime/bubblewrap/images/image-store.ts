@@ -9,13 +9,12 @@ import { chmod, chown, mkdir, readdir, readFile, rename, stat, writeFile } from 
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar-stream";
 import { Failure } from "../../../../core/index.ts";
 import { diskFailure } from "../../../../store/index.ts";
 import { runTool } from "../run-tool.ts";
 import type { Users } from "../uid-ranges.ts";
 import { type Layout, openLayer, readLayout, unpacked } from "./layout.ts";
-import { type UnpackDeps, unpackImage } from "./unpack.ts";
+import type { UnpackDeps } from "./unpack.ts";
 
 export interface Image {
   readonly digest: string;
@@ -117,6 +116,7 @@ export class ImageStore {
     const users = await this.#deps.chooseUsers();
     if (process.getuid?.() === 0) await chown(join(temporary, "root"), users.outer, users.outerGroup);
     try {
+      const { unpackImage } = await import("./unpack.ts");
       await unpackImage(layers, { to: join(temporary, "root"), users, deps: this.#deps }, signal);
       await writeFile(join(temporary, "image.json"), JSON.stringify({ digest, users, env }), { mode: 0o600 });
       await rename(temporary, path);
@@ -154,6 +154,7 @@ interface Source {
  */
 async function takeLayout(path: string, folder: string): Promise<boolean> {
   let found = false;
+  const { extract } = await import("tar-stream");
   const entries = extract();
   const reading = pipeline(unpacked(createReadStream(path)), entries);
   reading.catch(() => {}); // the loop below fails by it
