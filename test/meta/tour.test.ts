@@ -3,29 +3,42 @@ import { describe, test } from "node:test";
 import { compare, type Memory, parseTranscript, type Typed } from "../support/transcript.ts";
 import { read } from "./repository.ts";
 
-const transcript = parseTranscript(read("test/transcripts/first-steps.txt"));
-const tour = parseTranscript(asTyped(sectionOf(read("README.md"), "Five minutes")));
+const transcript = transcriptOf("first-steps.txt");
 
-describe("the five minutes of the README", () => {
-  test("are there", () => {
-    assert.ok(tour.length >= 8, String(tour.length));
-  });
-
-  const memory: Memory = new Map();
-  for (const typed of tour) {
-    test(`are what a test types: ${typed.machine}$ ${typed.command.slice(0, 40)}`, () => {
-      const tried = transcript.find((one) => isSame(one, typed));
-      assert.ok(tried !== undefined, "test/transcripts/first-steps.txt does not type it");
-      assert.equal(compare(tried.expected, typed.expected, memory), undefined);
+for (const { title, file, least } of [
+  { title: "Five minutes", file: "first-steps.txt", least: 8 },
+  { title: "A sandbox", file: "sandboxes.txt", least: 5 },
+]) {
+  describe(`"${title}" in the README`, () => {
+    const steps = tourOf(title);
+    test("is there", () => {
+      assert.ok(steps.length >= least, String(steps.length));
     });
-  }
-});
+
+    const memory: Memory = new Map();
+    for (const typed of steps) {
+      test(`is what a test types: ${typed.machine}$ ${typed.command.slice(0, 40)}`, () => {
+        const tried = transcriptOf(file).find((one) => isSame(one, typed));
+        assert.ok(tried !== undefined, `test/transcripts/${file} does not type it`);
+        assert.equal(compare(tried.expected, typed.expected, memory), undefined);
+      });
+    }
+  });
+}
 
 test("a tour that says something else is noticed", () => {
   const [typed] = parseTranscript("barn$ p2prc ls\nNAME  WAY\n");
   const tried = transcript.find((one) => typed !== undefined && isSame(one, typed));
   assert.notEqual(compare(tried?.expected ?? [], typed?.expected ?? [], new Map()), undefined);
 });
+
+function transcriptOf(file: string): readonly Typed[] {
+  return parseTranscript(read(`test/transcripts/${file}`));
+}
+
+function tourOf(title: string): readonly Typed[] {
+  return parseTranscript(asTyped(sectionOf(read("README.md"), title)));
+}
 
 function isSame(tried: Typed, typed: Typed): boolean {
   const command = tried.command.replace(/ &$/, "");
