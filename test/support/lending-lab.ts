@@ -19,7 +19,8 @@ export interface LendingLabOptions {
 
 export class LendingLab implements AsyncDisposable {
   readonly machines: Machines;
-  readonly #port: number;
+  /** On which attic listens. */
+  readonly port: number;
   readonly #options: LendingLabOptions;
 
   static async open(options: LendingLabOptions = {}): Promise<LendingLab> {
@@ -34,7 +35,7 @@ export class LendingLab implements AsyncDisposable {
 
   private constructor(machines: Machines, port: number, options: LendingLabOptions) {
     this.machines = machines;
-    this.#port = port;
+    this.port = port;
     this.#options = options;
   }
 
@@ -47,7 +48,7 @@ export class LendingLab implements AsyncDisposable {
   }
 
   async startAttic(): Promise<void> {
-    const words = ["serve", "--name", "attic", "--port", String(this.#port), ...(this.#options.serve ?? [])];
+    const words = ["serve", "--name", "attic", "--port", String(this.port), ...(this.#options.serve ?? [])];
     const running = await this.machines.leaveRunning("attic", words);
     const lines = await running.until((said) => said.some((line) => line.startsWith("listening on ")));
     assert.ok(

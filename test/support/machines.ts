@@ -20,6 +20,8 @@ export interface Said {
 const BIN = join(import.meta.dirname, "../../src/cli/bin.ts");
 /** Far more than any command takes; a hanging one fails its test instead of the whole run. */
 const MAX_MS = 60_000;
+/** As long as a whole file of tests may take. */
+const MAX_RUNNING_MS = 300_000;
 
 export class Machines implements AsyncDisposable {
   readonly folder: string;
@@ -47,7 +49,7 @@ export class Machines implements AsyncDisposable {
 
   /** Leaves it running. @returns it, to read what it says */
   async leaveRunning(machine: string, words: readonly string[]): Promise<Running> {
-    const running = await this.start(machine, words);
+    const running = await this.start(machine, words, { maxMs: MAX_RUNNING_MS });
     this.#running.set(machine, running);
     return running;
   }
@@ -61,7 +63,7 @@ export class Machines implements AsyncDisposable {
     return await running.ended;
   }
 
-  async start(machine: string, words: readonly string[]): Promise<Running> {
+  async start(machine: string, words: readonly string[], { maxMs = MAX_MS } = {}): Promise<Running> {
     this.#names.add(machine);
     const userFolder = join(this.folder, machine);
     await mkdir(userFolder, { recursive: true });
@@ -69,7 +71,7 @@ export class Machines implements AsyncDisposable {
       env: this.#environment(userFolder),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    return new Running(child);
+    return new Running(child, maxMs);
   }
 
   /** No P2PRC_… of the person who runs the tests, and nothing that leaves this machine. */
@@ -122,7 +124,7 @@ export class Running {
   readonly ended: Promise<Said>;
   #text = "";
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, maxMs: number) {
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {
@@ -130,7 +132,7 @@ export class Running {
         child.emit("said");
       });
     }
-    const timer = setTimeout(() => child.kill("SIGKILL"), MAX_MS);
+    const timer = setTimeout(() => child.kill("SIGKILL"), maxMs);
     this.ended = once(child, "close").then(([code]) => {
       clearTimeout(timer);
       return { exit: typeof code === "number" ? code : -1, lines: this.lines };
