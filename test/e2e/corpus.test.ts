@@ -140,6 +140,7 @@ describe("what could be done to the first P2PRC", { timeout: 60_000 }, () => {
       assert.equal((await street.identify(address)).status, 400, address);
     }
     assert.equal(canary.visits, 0);
+    assert.equal((await street.identify(evil.address)).status, 200); // as long as it keeps to the rules
     for (const port of [`${canary.port}/x@evil`, `${canary.port}`, 1e9, -1, null]) {
       evil.describe({ addresses: ["127.0.0.1"], port });
       assert.ok((await street.identify(evil.address)).status >= 400, JSON.stringify(port));

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { silentLog, systemClock } from "../../src/base/index.ts";
+import type { SignedRecord } from "../../src/core/index.ts";
 import { Answering, type Identity, identityFromSeed, Network, TcpCarrier } from "../../src/network/index.ts";
 import { SignedNode } from "./signed-node.ts";
 
@@ -18,6 +19,8 @@ export class EvilNode implements AsyncDisposable {
   readonly routes: Routes = {};
   readonly asked: string[] = [];
   address = "";
+  /** Its own, as it describes itself now. */
+  record: SignedRecord = { body: "", signature: "" };
   readonly #answering = new Answering(systemClock, { isKnown: () => true });
   readonly #network: Network;
   #listener: Awaited<ReturnType<Network["listen"]>> | undefined;
@@ -52,7 +55,8 @@ export class EvilNode implements AsyncDisposable {
     const body = JSON.stringify({ ...new SignedNode(1).record(), id: this.id, name: "evil", ...fields });
     const signature = sign(null, Buffer.from(`p2prc record v1\n${body}`), this.identity.key).toString("base64url");
     const boot = "0123456789abcdef";
-    this.say("/v1/node", { record: { body, signature }, version: "0.1.0", protocol: [1], boot });
+    this.record = { body, signature };
+    this.say("/v1/node", { record: this.record, version: "0.1.0", protocol: [1], boot });
   }
 
   say(path: string, value: unknown): void {

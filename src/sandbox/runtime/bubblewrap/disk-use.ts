@@ -63,14 +63,14 @@ export class DiskUses {
     return whole.bytes - last.whole.bytes > left.bytes / 2 || whole.files - last.whole.files > left.files / 2;
   }
 
-  /** By `du`, which follows no link; as somebody who may look into all of it. */
+  /** By `du`, which follows no link; as somebody who may look into all of it, and behind everybody who wants the processor. */
   async #walk({ layer }: SandboxFolder, { users }: SandboxRecord, signal: AbortSignal): Promise<DiskUse> {
     const { tools } = this.#deps;
     const du = tools.du ?? "du";
     const own = !users.many || process.getuid?.() === 0;
     const run = (argv: readonly [string, ...string[]]) =>
       own ? runTool(argv, {}, signal) : runAs(users, { tools, argv }, signal);
-    const common = [du, "--summarize", "--one-file-system"] as const;
+    const common = ["nice", "-n", "19", du, "--summarize", "--one-file-system"] as const;
     const [bytes, files] = await Promise.all([
       run([...common, "--block-size=1", "--", layer]),
       run([...common, "--inodes", "--", layer]),
