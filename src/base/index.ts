@@ -1,6 +1,7 @@
 /** base: tools that know nothing of this project. */
 export { type Clock, systemClock } from "./clock.ts";
 export { type Facts, type Log, silentLog } from "./log.ts";
+export { makeFolder } from "./make-folder.ts";
 export * as nodeHttp from "./node-http.ts";
 export { LruMap } from "./lru-map.ts";
 export { type Random, randomBelow, seededRandom, shuffled, systemRandom } from "./random.ts";

@@ -7,6 +7,7 @@
 
 import { chmod, lstat, mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../base/index.ts";
 import { Failure } from "../core/light.ts";
 import type { Step } from "./install-plan.ts";
 
@@ -40,7 +41,7 @@ export async function readJournal(home: string): Promise<Journal> {
 }
 
 export async function writeJournal(home: string, journal: Journal): Promise<void> {
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makeFolder(home);
   const path = join(home, FILE);
   await writeFile(`${path}.new`, `${JSON.stringify(journal, undefined, 2)}\n`, { mode: 0o600 });
   await rename(`${path}.new`, path);

@@ -7,10 +7,10 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { env } from "node:process";
-import { type Clock, Scope } from "../base/index.ts";
+import { type Clock, makeFolder, Scope } from "../base/index.ts";
 import { cleanText, Failure, type FailureCode, isFailureCode } from "../core/light.ts";
 
 /** The command that runs a daemon in the foreground; `--home` and the options are added. */
@@ -110,7 +110,7 @@ function whenEnded(child: ChildProcess): Promise<string> {
 /** Appended to, since an earlier daemon may have died of something worth reading; begun anew when it has grown. */
 async function openStderr(home: string) {
   try {
-    await mkdir(home, { recursive: true, mode: 0o700 });
+    await makeFolder(home);
     const file = await open(join(home, STDERR_FILE), "a+", 0o600);
     if ((await file.stat()).size > MAX_STDERR_BYTES) await file.truncate();
     const { size: start } = await file.stat();

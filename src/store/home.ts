@@ -5,8 +5,9 @@
  * which the daemon answers lies in it too, unless its path would be too long for one.
  */
 
-import { chmod, mkdir, readdir, stat } from "node:fs/promises";
+import { chmod, readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { makeFolder } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
 import { diskFailure } from "./disk-full.ts";
 import { type HomeDeps, socketPath } from "./socket-path.ts";
@@ -43,9 +44,9 @@ export interface Home {
 export async function openHome(path: string, deps: HomeDeps): Promise<Home> {
   const root = resolve(path);
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makeFolder(root);
     await refuseShared(root, deps);
-    await mkdir(join(root, "run"), { recursive: true, mode: 0o700 });
+    await makeFolder(join(root, "run"));
     return layout(root, await socketPath(root, deps), deps);
   } catch (error) {
     if (error instanceof Failure) throw error;

@@ -77,11 +77,10 @@ class Session implements AsyncDisposable {
   }
 }
 
-/** Said on some machines only: of being root, and of a slow start. Empty lines do not count. */
+/** Said on some machines only: of being root, and of progress, where something takes over a second. Empty lines do not count. */
 function isOfThisMachine(line: string): boolean {
-  return (
-    line === "" ||
-    line.startsWith("warning: the daemon runs as root") ||
-    /^(re)?starting the daemon$|^waiting for the daemon to end$/.test(line)
-  );
+  return line === "" || line.startsWith("warning: the daemon runs as root") || PROGRESS.test(line);
 }
+
+const PROGRESS =
+  /^(?:(?:re)?starting the daemon|waiting for|reaching|asking|opening port|publishing port|removing|reading) ?|^\S+ (?:has room for it|fetches .*|starts it|checks its walls)$/;
