@@ -117,6 +117,7 @@ export class Resident {
     "GET /probe": async ({ stream, query, signal }) => {
       const { probe } = await import("./probe.ts");
       answerJson(stream, await probe(query.getAll("dial"), this.#deps.sleeper, signal));
+      loadAhead(this.#deps.onDefect);
     },
     "PUT /command": async ({ stream }) => {
       if (this.#besides++ > 0) throw new Refusal("conflict", "the command runs already");
@@ -129,6 +130,11 @@ export class Resident {
       answerJson(stream, await setUpSsh(await readJson(stream), this.#deps));
     },
   };
+}
+
+/** Whoever looked at the walls has more to do before the guest gets in: what that one asks for first is there by then. */
+function loadAhead(onDefect: ResidentDeps["onDefect"]): void {
+  Promise.all([import("./ssh-setup.ts"), import("./exec.ts")]).catch(onDefect);
 }
 
 function answerJson(stream: ServerHttp2Stream, value: object): void {
