@@ -112,6 +112,12 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/port.ts")).port,
   },
   {
+    name: "image",
+    group: boxes,
+    summary: "push images of this machine to a node, list and remove them",
+    load: async () => (await import("./commands/image.ts")).image,
+  },
+  {
     name: "ps",
     group: boxes,
     summary: "list the sandboxes that one has, or that others have here",

@@ -9,11 +9,12 @@ import type { IdentifyReply, NodeRow, NodesReply, RemoveReply, UpdateProgress, U
 import { type AccessCalls, accessCalls } from "./access-calls.ts";
 import { type BoxCalls, boxCalls } from "./box-calls.ts";
 import { askJson, askLines, askSteps, type Step } from "./exchange.ts";
+import { type ImageCalls, imageCalls } from "./image-calls.ts";
 import { type OwnerCalls, ownerCalls } from "./owner-calls.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
 /** Every call throws the Failure that the daemon answered, or daemon-not-running, or daemon-failed. */
-export interface Client extends AccessCalls, BoxCalls, OwnerCalls, AsyncDisposable {
+export interface Client extends AccessCalls, BoxCalls, ImageCalls, OwnerCalls, AsyncDisposable {
   status(signal: AbortSignal): Promise<Status>;
   /** The daemon answers, and ends soon after. */
   stop(signal: AbortSignal): Promise<void>;
@@ -54,6 +55,7 @@ export function clientOver(transport: Transport): Client {
     ...nodeCalls(transport),
     ...accessCalls(transport),
     ...boxCalls(transport),
+    ...imageCalls(transport),
     ...ownerCalls(transport),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };

@@ -4,8 +4,8 @@
  */
 
 import { sign } from "node:crypto";
-import { dirname } from "node:path";
-import { execPath } from "node:process";
+import { dirname, join } from "node:path";
+import { env, execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 import type { FastifyPluginAsync } from "fastify";
 import type { Scope } from "../base/index.ts";
@@ -18,6 +18,7 @@ import {
   PrivateUrls,
   serveBoxes,
   serveBoxPorts,
+  servePushes,
   SSH,
   SshFiles,
   type Visited,
@@ -78,7 +79,7 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
   return {
     boxes,
     ways,
-    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways })],
+    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways }), pushesOf(parts)],
     tunnels: boxTunnels(boxes),
     run: async (signal) => {
       try {
@@ -90,6 +91,17 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
       await boxes.run(signal);
     },
   };
+}
+
+function pushesOf({ home, network, table, clock, log }: Parts): FastifyPluginAsync {
+  return servePushes({
+    resolve: (text) => table.resolve(text),
+    reach: network,
+    folder: join(home.path, "pushes"),
+    environment: env,
+    clock,
+    log: log.with({ room: "sandbox" }),
+  });
 }
 
 /** The same for ever, and nothing else's: a signature that only this node's key can make, over words that nothing else signs. */

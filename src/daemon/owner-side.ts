@@ -1,6 +1,7 @@
 /** What this node does for others: sandboxes on it, leases to them, and what answers guests and the owner about them. */
 
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import { env } from "node:process";
 import type { FastifyPluginAsync } from "fastify";
 import type { Scope } from "../base/index.ts";
@@ -45,6 +46,7 @@ export function openOwnerSide(parts: Parts, scope: Scope): OwnerSide {
         return { cpus: cpu.cores, memoryBytes: memory.totalBytes, diskFreeBytes: disk.freeBytes };
       },
       gpus: (signal) => findGpuDevices(askTool, signal),
+      imageFolder: join(path, "images"),
       hosts: () => lending.endpoints.map(({ host }) => host),
       hangUp: () => {
         for (const { id } of grants.list()) network.hangUp(id);

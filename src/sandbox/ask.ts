@@ -155,7 +155,7 @@ export function streamTarget(id: SandboxId, wish: StreamWish): string {
   }
 }
 
-async function* linesOf(body: Readable, signal: AbortSignal): AsyncGenerator<string> {
+export async function* linesOf(body: Readable, signal: AbortSignal): AsyncGenerator<string> {
   const decoder = new StringDecoder("utf8");
   const onAbort = () => void body.destroy(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
@@ -176,7 +176,7 @@ async function* linesOf(body: Readable, signal: AbortSignal): AsyncGenerator<str
   }
 }
 
-function parse(text: string): unknown {
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -185,7 +185,7 @@ function parse(text: string): unknown {
 }
 
 /** The same value, its texts fit for a terminal. */
-function clean<T>(value: T): T {
+export function clean<T>(value: T): T {
   if (typeof value === "string") return cleanText(value, MAX_TEXT_LENGTH) as T;
   if (Array.isArray(value)) return value.map(clean) as T;
   if (typeof value !== "object" || value === null) return value;

@@ -134,7 +134,7 @@ function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
       profiles: [...(facts.profiles ?? profiles)],
       images: facts.images,
       allowedImages: guest.grant.kind === "own" ? ["*"] : [...(sandboxes.limits.images ?? ["*"])],
-      free: freeFor(guest, sandboxes.house()),
+      free: freeFor(guest, sandboxes.house([], { guest: guest.id })),
       gpus: all
         .filter(({ uuid }) => !held.has(uuid))
         .map(({ index, model, memoryBytes }) => ({ index, model, memoryBytes })),

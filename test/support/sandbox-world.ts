@@ -33,6 +33,8 @@ const SSH_KEY = `ssh-ed25519 ${"A".repeat(68)}`;
 export interface WorldOptions {
   readonly facts?: Partial<RuntimeFacts>;
   readonly gpus?: readonly GpuDevice[];
+  /** Where images that are pushed lie. @default nowhere */
+  readonly imageFolder?: string;
   /** Puts something around the runtime in memory. */
   readonly wrap?: (runtime: Runtime) => Runtime;
 }
@@ -137,7 +139,7 @@ export class SandboxWorld implements AsyncDisposable {
   }
 
   #open(wrap: (runtime: Runtime) => Runtime = (runtime) => runtime): Leases {
-    const { facts = {}, gpus = [] } = this.#options;
+    const { facts = {}, gpus = [], imageFolder = "/nonexistent/images" } = this.#options;
     const say = (message: string, said?: Facts) => void this.said.push({ message, facts: said });
     const log: Log = { ...silentLog, info: say, warn: say, error: say };
     const runtime = wrap(new MemoryRuntime({ resident: this.#resident }, { machine: this.machine, facts }));
@@ -151,6 +153,7 @@ export class SandboxWorld implements AsyncDisposable {
       machine: () => this.has,
       gpus: async () => gpus,
       prepareSsh: async () => ({ hostKey: `ssh-ed25519 ${"B".repeat(68)}`, sshProblem: null }),
+      imageFolder,
       hosts: () => this.hosts,
       hangUp: () => void this.hungUp.push("guests"),
       stopLending: async () => {

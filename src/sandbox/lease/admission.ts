@@ -6,9 +6,9 @@
  */
 
 import { type Demand, exceeds, Failure, formatDuration, formatSize, type Grant, isLive } from "../../core/index.ts";
-import type { CreateRequest } from "../contract.ts";
+import type { CreateRequest, LendLimits } from "../contract.ts";
 import { decided } from "./decided.ts";
-import { DISK_RESERVE_BYTES, type Guest, type House, lent, promisedDisk, total } from "./house.ts";
+import { DISK_RESERVE_BYTES, type Guest, type House, lent, promisedDisk, pushedBytes, total } from "./house.ts";
 import { isImageAllowed } from "./image-list.ts";
 import type { Lease } from "./lease.ts";
 
@@ -37,7 +37,8 @@ export function admitLifetime(lifetimeMs: number, { grant }: Guest, wallTime: nu
   ]);
 }
 
-function refuseBeyondGrant(lease: Lease, guest: Guest, { leases, wallTime }: House): void {
+function refuseBeyondGrant(lease: Lease, guest: Guest, house: House): void {
+  const { leases, wallTime } = house;
   const { grant, id } = guest;
   if (lease.memoryBytes < MIN_MEMORY_BYTES || lease.diskBytes < MIN_DISK_BYTES || lease.cpus <= 0)
     throw new Failure("not-allowed", "that is too little for a sandbox to live on", {
@@ -48,7 +49,7 @@ function refuseBeyondGrant(lease: Lease, guest: Guest, { leases, wallTime }: Hou
     sandboxes: all.length,
     cpus: total(all, "cpus"),
     memoryBytes: total(all, "memoryBytes"),
-    diskBytes: total(all, "diskBytes"),
+    diskBytes: total(all, "diskBytes") + pushedBytes(house),
     gpus: all.reduce((count, { gpus }) => count + gpus.length, 0),
     lifetimeMs: lease.lifetimeMs,
     network: lease.network,
@@ -82,11 +83,28 @@ function refuseMissingWalls({ network }: Lease, { facts, limits }: House): void 
   });
 }
 
-function refuseImage({ image }: Lease, { limits }: House): void {
+function refuseImage({ image, pushed }: Lease, { limits }: House): void {
   const patterns = limits.images ?? ["*"];
-  if (image === null || isImageAllowed(image, patterns)) return;
+  if (image === null) return;
+  if (pushed !== undefined) {
+    admitPushed(image, limits);
+    return;
+  }
+  if (isImageAllowed(image, patterns)) return;
   throw new Failure("not-allowed", `the owner does not allow the image "${image}"`, {
     hint: patterns.length === 0 ? "leave `--image` out" : `allowed are ${patterns.slice(0, 8).join(", ")}`,
+  });
+}
+
+/**
+ * What a guest calls an image says nothing of what is in it, so those that were pushed go by `pushed/<name>`: who allows
+ * `debian:*` does not allow whatever somebody calls `debian:bookworm`.
+ * @throws {Failure} not-allowed
+ */
+export function admitPushed(name: string, { images = ["*"] }: Pick<LendLimits, "images">): void {
+  if (isImageAllowed(`pushed/${name}`, images)) return;
+  throw new Failure("not-allowed", `the owner does not allow that "${name}" is pushed here`, {
+    hint: "ask the owner: `p2prc lend --images 'pushed/**'` allows it, beside what else is named",
   });
 }
 

@@ -29,6 +29,7 @@ export function decided(request: CreateRequest, guest: Guest, house: House): Lea
     guest: guest.id,
     name: request.name,
     image: request.image ?? null,
+    ...(house.images?.wanted === undefined ? {} : { pushed: house.images.wanted.digest }),
     profile,
     cpus: request.cpus ?? atMost(DEFAULT_CPUS, "cpus", { grant, house }),
     memoryBytes: request.memoryBytes ?? atMost(DEFAULT_MEMORY_BYTES, "memoryBytes", { grant, house }),

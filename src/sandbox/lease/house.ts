@@ -26,6 +26,8 @@ export interface House {
   readonly leases: readonly Lease[];
   /** Whether the holder of a lease is another machine of the owner's. */
   readonly isOwn: (guest: NodeId) => boolean;
+  /** What the guest has pushed here. */
+  readonly images?: { readonly bytes: number; readonly wanted?: { readonly digest: string } | undefined };
   readonly wallTime: number;
   /** Fresh randomness for the host key of a sandbox, in base64. */
   readonly hostSeed: string;
@@ -53,6 +55,11 @@ export function promisedDisk(leases: readonly Lease[]): number {
   return leases.reduce((bytes, { diskBytes, used }) => bytes + Math.max(0, diskBytes - used.diskBytes), 0);
 }
 
+/** It counts as the guest's disk, as what is in their sandboxes does. */
+export function pushedBytes({ images }: Pick<House, "images">): number {
+  return images?.bytes ?? 0;
+}
+
 /** What `guest` could ask for now. */
 export function freeFor(guest: Guest, house: House) {
   const { machine, leases, isOwn } = house;
@@ -65,7 +72,11 @@ export function freeFor(guest: Guest, house: House) {
       0,
       own
         ? machineFree
-        : Math.min(machineFree, limits[what] - total(others, what), guest.grant[what] - total(mine, what)),
+        : Math.min(
+            machineFree,
+            limits[what] - total(others, what),
+            guest.grant[what] - total(mine, what) - (what === "diskBytes" ? pushedBytes(house) : 0),
+          ),
     );
   return {
     cpus: free("cpus", machine.cpus),

@@ -12,7 +12,8 @@ export function isImageAllowed(image: string, patterns: readonly string[]): bool
   return patterns.some((pattern) => pattern === "*" || matches(wanted, spelledOut(pattern)));
 }
 
-function spelledOut(reference: string): string {
+/** With its tag, and without the name of the registry that goes without saying. */
+export function spelledOut(reference: string): string {
   const short = reference.replace(HUB, "");
   const last = short.slice(short.lastIndexOf("/") + 1);
   return last.includes(":") || last.includes("@") || last.endsWith("**") ? short : `${short}:latest`;

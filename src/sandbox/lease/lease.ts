@@ -48,6 +48,8 @@ export const Lease = Type.Object({
   guest: Type.Unsafe<NodeId>(Type.String()),
   name: Type.String(),
   image: Type.Union([Type.String(), Type.Null()]),
+  /** The digest of what `image` stands for, where its guest has pushed it. */
+  pushed: Type.Optional(Type.String()),
   profile: Type.Enum([...profiles]),
   cpus: Type.Number(),
   memoryBytes: Type.Number(),

@@ -7,6 +7,8 @@ import { type Caller, defaultGrant, Failure, type Grant, type NodeId } from "../
 import { serveSandboxes } from "../serve.ts";
 import { serveOwner } from "../serve-owner.ts";
 import type { GpuDevice, Runtime } from "../runtime/runtime.ts";
+import { PushedImages } from "../image/pushed-images.ts";
+import { serveImages } from "../image/serve.ts";
 import { TimedRuntime } from "../runtime/timed-runtime.ts";
 import type { Guest, Machine } from "./house.ts";
 import { Insides, type InsidesDeps } from "./insides.ts";
@@ -33,6 +35,8 @@ export interface LeasesDeps {
   readonly gpus: (signal: AbortSignal) => Promise<readonly GpuDevice[]>;
   /** @default asks the resident */
   readonly prepareSsh?: InsidesDeps["prepareSsh"];
+  /** `<home>/images` */
+  readonly imageFolder: string;
   /** At which this node listens: ports are published there. */
   readonly hosts: () => readonly string[];
   /** Ends every link on which a guest asks. */
@@ -54,6 +58,7 @@ export class Leases implements AsyncDisposable {
   readonly #deps: LeasesDeps;
   readonly #keeper: Keeper;
   readonly publications: Publications;
+  readonly images: PushedImages;
   readonly #scope = new Scope();
 
   constructor(deps: LeasesDeps) {
@@ -76,8 +81,17 @@ export class Leases implements AsyncDisposable {
     const streams = new Streams({ book, insides, guestOf });
     const takeLinkBytes = streams.takeBytes.bind(streams);
     const sampler = new Sampler({ book, runtime, takeLinkBytes, clock, log });
+    const images = new PushedImages({
+      ...deps,
+      folder: deps.imageFolder,
+      leases: () => book.all,
+      limits: () => store.limits,
+      grantOf,
+      runtime,
+    });
+    this.images = images;
     const sandboxes = this.#scope.own(
-      new Sandboxes({ ...deps, runtime, store, book, insides, sampler, grantOf, ready }),
+      new Sandboxes({ ...deps, runtime, store, book, insides, sampler, images, grantOf, ready }),
     );
     this.sandboxes = sandboxes;
     this.streams = streams;
@@ -90,6 +104,7 @@ export class Leases implements AsyncDisposable {
     const wallTime = () => clock.wallTime();
     this.plugins = [
       serveSandboxes({ sandboxes, streams, publications, runtime, gpus, guestOf, ready, log }),
+      serveImages({ images, guestOf, log }),
       serveOwner({ sandboxes, store, sampler, streams, publications, runtime, nameOf, hangUp, stopLending, wallTime }),
     ];
   }
@@ -99,6 +114,7 @@ export class Leases implements AsyncDisposable {
     scope.spawn((ending) => this.#keeper.run(ending));
     scope.spawn((ending) => this.#lookAhead(ending));
     scope.spawn((ending) => this.publications.run(ending));
+    scope.spawn((ending) => this.images.run(ending));
     await new Promise((resolve) => scope.signal.addEventListener("abort", resolve, { once: true }));
   }
 

@@ -8,6 +8,7 @@
 import { type Clock, type Log, type Random, Scope } from "../../base/index.ts";
 import { Failure, type Grant, type NodeId } from "../../core/index.ts";
 import type { CreateRequest, LendLimits } from "../contract.ts";
+import type { PushedImages } from "../image/pushed-images.ts";
 import type { GpuDevice, ImageProgress, Runtime } from "../runtime/runtime.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import { admit, admitLifetime } from "./admission.ts";
@@ -28,6 +29,7 @@ export interface SandboxesDeps {
   readonly book: LeaseBook;
   readonly insides: Insides;
   readonly sampler: Pick<Sampler, "last">;
+  readonly images: Pick<PushedImages, "find" | "bytes" | "use">;
   readonly grantOf: (id: NodeId) => Grant | undefined;
   /** Whether this node lends now. Its owner's own machines may use it all the same. */
   readonly lends: () => boolean;
@@ -79,8 +81,12 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   /** What a decision about `gpus` would be made from. */
-  house(gpus: readonly GpuDevice[] = []): House {
-    const { runtime, machine, grantOf, clock, random } = this.#deps;
+  house(
+    gpus: readonly GpuDevice[] = [],
+    asked: { readonly guest?: NodeId; readonly image?: string | undefined } = {},
+  ): House {
+    const { runtime, machine, images, grantOf, clock, random } = this.#deps;
+    const { guest, image } = asked;
     return {
       facts: runtime.facts,
       machine: machine(),
@@ -88,6 +94,7 @@ export class Sandboxes implements AsyncDisposable {
       gpus,
       leases: this.book.all,
       isOwn: (id) => grantOf(id)?.kind === "own",
+      ...(guest === undefined ? {} : { images: { bytes: images.bytes(guest), wanted: images.find(guest, image) } }),
       wallTime: clock.wallTime(),
       hostSeed: Buffer.from(random.bytes(HOST_SEED_BYTES)).toString("base64"),
     };
@@ -225,7 +232,7 @@ export class Sandboxes implements AsyncDisposable {
     if (guest.grant.kind !== "own" && !lends())
       throw new Failure("not-allowed", "this node does not lend now", { hint: "ask its owner to run `p2prc -s`" });
     this.#makings.refuseTooMany(guest.id);
-    const lease = admit(request, guest, this.house(gpus));
+    const lease = admit(request, guest, this.house(gpus, { guest: guest.id, image: request.image }));
     this.book.add(lease);
     const { id, name, image, cpus, memoryBytes } = lease;
     log.info("sandbox begun", { sandbox: id, guest: guest.id, name, image, cpus, memoryBytes, at: clock.wallTime() });
@@ -238,7 +245,7 @@ export class Sandboxes implements AsyncDisposable {
     try {
       const pulled = ({ layers }: ImageProgress) => layers.done >= layers.all;
       const told = (progress: ImageProgress) => note({ step: pulled(progress) ? "starting" : "pulling", ...progress });
-      await runtime.create(specOf(lease, node), told, signal);
+      await runtime.create({ ...specOf(lease, node), pushed: this.#deps.images.use(lease) }, told, signal);
       note({ step: "verifying" });
       const ssh = await insides.prepare(lease, signal);
       signal.throwIfAborted();

@@ -13,6 +13,7 @@ import type {
   FoundSandbox,
   ImageProgress,
   LogsOptions,
+  PushedImage,
   Runtime,
   RuntimeFacts,
   SandboxSpec,
@@ -108,6 +109,10 @@ export class LateRuntime implements Runtime {
 
   async verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
     return await (await this.#inner()).verify(id, signal);
+  }
+
+  async forgetImage(image: PushedImage, signal: AbortSignal): Promise<void> {
+    await (await this.#inner()).forgetImage?.(image, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

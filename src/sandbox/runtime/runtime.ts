@@ -25,6 +25,16 @@ export interface GpuDevice {
   readonly memoryBytes: number;
 }
 
+/** An image that a guest pushed: its parts lie in a folder as the OCI lays them out, and each is what its digest says. */
+export interface PushedImage {
+  /** Of its manifest. */
+  readonly digest: string;
+  /** Of its configuration. */
+  readonly config: string;
+  /** Has `blobs/sha256/` in it. */
+  readonly folder: string;
+}
+
 /** Everything is decided: no default is left to the runtime. */
 export interface SandboxSpec {
   readonly id: SandboxId;
@@ -32,6 +42,8 @@ export interface SandboxSpec {
   readonly name: string;
   /** Undefined: the default image of the runtime. */
   readonly image: string | undefined;
+  /** What `image` stands for, where the guest has pushed it: no registry and no archive is asked then. */
+  readonly pushed?: PushedImage | undefined;
   readonly profile: Profile;
   /** Cores, with fractions. */
   readonly cpus: number;
@@ -136,6 +148,9 @@ export interface Runtime extends AsyncDisposable {
    * @throws {Failure} not-found, runtime-failed
    */
   open(id: SandboxId, signal: AbortSignal): Promise<Duplex>;
+
+  /** Lets go of what it made of an image that nobody has pushed any more. Content when there is nothing. */
+  forgetImage?(image: PushedImage, signal: AbortSignal): Promise<void>;
 
   /**
    * Checks the walls of a running sandbox again: filter rules still there, the probe from inside still refused.

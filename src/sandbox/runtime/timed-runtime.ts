@@ -10,6 +10,7 @@ import type {
   FoundSandbox,
   ImageProgress,
   LogsOptions,
+  PushedImage,
   Runtime,
   RuntimeFacts,
   SandboxSpec,
@@ -67,6 +68,11 @@ export class TimedRuntime implements Runtime {
 
   verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
     return this.#timed({ what: "check a sandbox", ms: QUICK_MS }, (s) => this.#runtime.verify(id, s), signal);
+  }
+
+  async forgetImage(image: PushedImage, signal: AbortSignal): Promise<void> {
+    const forget = async (s: AbortSignal) => await this.#runtime.forgetImage?.(image, s);
+    await this.#timed({ what: "remove an image", ms: REMOVE_MS }, forget, signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

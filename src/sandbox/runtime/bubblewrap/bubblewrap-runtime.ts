@@ -15,6 +15,7 @@ import type {
   FoundSandbox,
   ImageProgress,
   LogsOptions,
+  PushedImage,
   Runtime,
   RuntimeFacts,
   SandboxSpec,
@@ -103,6 +104,10 @@ export class BubblewrapRuntime implements Runtime {
     signal.throwIfAborted();
     if (!(await isRunning(await this.#read(id)))) throw new Failure("runtime-failed", "the sandbox has stopped");
     return await this.#connect(this.#folder(id), signal);
+  }
+
+  async forgetImage(image: PushedImage, signal: AbortSignal): Promise<void> {
+    await this.#deps.images.forget(image, signal);
   }
 
   async verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {

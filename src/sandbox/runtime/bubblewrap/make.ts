@@ -70,10 +70,16 @@ export class Maker {
     this.#deps = deps;
   }
 
+  async #image({ image, pushed }: SandboxSpec, signal: AbortSignal): Promise<Image | undefined> {
+    const { images } = this.#deps;
+    if (pushed !== undefined) return await images.openPushed(pushed, signal);
+    return image === undefined ? undefined : await images.open(image, signal);
+  }
+
   /** Leaves what it has made when it fails: for `endSandbox`. @throws {Failure} runtime-failed, busy, disk-full */
   async make(folder: SandboxFolder, spec: SandboxSpec, signal: AbortSignal): Promise<Made> {
     const { cgroups } = this.#deps;
-    const image = spec.image === undefined ? undefined : await this.#deps.images.open(spec.image, signal);
+    const image = await this.#image(spec, signal);
     const users = image !== undefined && !isReadOnly(spec) ? image.users : await this.#deps.users.choose(spec.profile);
     try {
       await folder.make();

@@ -12,6 +12,7 @@ import { Inside } from "../../inside/inside.ts";
 import type {
   FoundSandbox,
   ImageProgress,
+  PushedImage,
   LogsOptions,
   Runtime,
   RuntimeFacts,
@@ -41,10 +42,11 @@ export interface DockerRuntimeDeps {
   readonly around: Omit<Surroundings, "companion" | "image" | "volumes">;
   /** The image of a spec, the default one too, got where it is not here yet. */
   readonly image: (
-    reference: string | undefined,
+    wanted: Pick<SandboxSpec, "image" | "pushed">,
     note: (progress: ImageProgress) => void,
     signal: AbortSignal,
   ) => Promise<EngineImage>;
+  readonly forgetImage: (image: PushedImage, signal: AbortSignal) => Promise<void>;
   /** This host's, as they are now. */
   readonly addresses: () => readonly string[];
   readonly clock: Clock;
@@ -105,6 +107,10 @@ export class DockerRuntime implements Runtime {
     }
   }
 
+  forgetImage(image: PushedImage, signal: AbortSignal): Promise<void> {
+    return this.#deps.forgetImage(image, signal);
+  }
+
   async #make(spec: SandboxSpec, note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {
     const { containers, companions, around } = this.#deps;
     const network = spec.network === "internet";
@@ -115,7 +121,7 @@ export class DockerRuntime implements Runtime {
     }
     const unfinished = { ...around, image: "", volumes: [], companion: network ? "" : undefined };
     sandboxRequest(spec, unfinished); // what is refused is refused before anything is fetched
-    const image = await this.#deps.image(spec.image, note, signal);
+    const image = await this.#deps.image(spec, note, signal);
     const companion = network ? await companions.create(spec, signal) : undefined;
     const known = { ...around, image: image.id, volumes: image.volumes, companion };
     const container = await containers.create(containerName(spec.id), sandboxRequest(spec, known), signal);

@@ -1,10 +1,12 @@
 /** Images by reference or digest: those that are here already, and those that the engine pulls, with how far it is. */
 
+import { randomBytes } from "node:crypto";
 import { Failure } from "../../../core/index.ts";
-import type { ImageProgress } from "../runtime.ts";
+import type { ImageProgress, PushedImage } from "../runtime.ts";
 import { type Engine, EngineError, engineFailure, unless } from "./engine.ts";
 import { LayerProgress } from "./layer-progress.ts";
 import { readProgress } from "./progress-lines.ts";
+import { openRegistry } from "./registry.ts";
 
 export interface EngineImage {
   /** As containers are made of it: a reference may point elsewhere a moment later. */
@@ -44,6 +46,38 @@ export class Images {
     if (pulled === undefined)
       throw new Failure("runtime-failed", `the engine pulled "${reference}" and does not have it`);
     return pulled;
+  }
+
+  /** One that a guest pushed: its engine's name is the digest of its configuration, whatever it is called. */
+  async ensurePushed(
+    pushed: PushedImage,
+    note: (progress: ImageProgress) => void,
+    signal: AbortSignal,
+  ): Promise<EngineImage> {
+    const here = await this.#findPushed(pushed, signal);
+    if (here !== undefined) return here;
+    await using registry = await openRegistry(pushed, randomBytes(16).toString("hex"), signal);
+    // Its size was held against the guest's grant when it was pushed.
+    const all = new Images(this.#engine, Number.POSITIVE_INFINITY);
+    await this.#explained("the pushed image", all.#pull(registry.reference, note, signal));
+    const pulled = await this.#findPushed(pushed, signal);
+    if (pulled === undefined) throw new Failure("runtime-failed", "the engine pulled the image and does not have it");
+    return pulled;
+  }
+
+  /** In use: it stays, and is let go of later. @throws {Failure} runtime-failed */
+  async forget({ config }: PushedImage, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#engine.ask({ method: "DELETE", path: `/images/${config}`, query: { force: true } }, signal);
+    } catch (error) {
+      if (error instanceof EngineError && error.status === 404) return;
+      throw engineFailure(error, "remove an image");
+    }
+  }
+
+  /** Engines that keep images as containerd does name them by their manifests. */
+  async #findPushed({ config, digest }: PushedImage, signal: AbortSignal): Promise<EngineImage | undefined> {
+    return (await this.find(config, signal)) ?? (await this.find(digest, signal));
   }
 
   async #pull(reference: string, note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {

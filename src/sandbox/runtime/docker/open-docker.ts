@@ -87,6 +87,7 @@ function assemble(deps: DockerDeps, options: DockerOptions, parts: Parts): Docke
       helperVolume: helper.volume,
     },
     image: imagesOf(engine, options.defaultImage ?? DEFAULT),
+    forgetImage: (image, signal) => new Images(engine).forget(image, signal),
     addresses: () => addresses().addresses,
     clock,
     disk,
@@ -102,7 +103,8 @@ function assemble(deps: DockerDeps, options: DockerOptions, parts: Parts): Docke
 
 function imagesOf(engine: Engine, byDefault: ImageRecipe): DockerRuntimeDeps["image"] {
   const images = new Images(engine);
-  return async (reference, note, signal) => {
+  return async ({ image: reference, pushed }, note, signal) => {
+    if (pushed !== undefined) return await images.ensurePushed(pushed, note, signal);
     if (reference !== undefined) return await images.ensure(reference, note, signal);
     const here = await images.find(byDefault.name, signal);
     if (here !== undefined) return here;

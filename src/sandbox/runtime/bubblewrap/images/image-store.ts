@@ -11,9 +11,10 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Failure } from "../../../../core/index.ts";
 import { diskFailure } from "../../../../store/index.ts";
+import type { PushedImage } from "../../runtime.ts";
 import { runTool } from "../run-tool.ts";
 import type { Users } from "../uid-ranges.ts";
-import { type Layout, openLayer, readLayout, unpacked } from "./layout.ts";
+import { type Layout, openLayer, readLayout, readPushed, unpacked } from "./layout.ts";
 import type { UnpackDeps } from "./unpack.ts";
 
 export interface Image {
@@ -60,6 +61,25 @@ export class ImageStore {
     return await opening;
   }
 
+  /** The same of one that a guest pushed. @throws {Failure} bad-image, too-large, disk-full */
+  async openPushed({ digest, folder }: PushedImage, signal: AbortSignal): Promise<Image> {
+    const before = this.#opening.get(digest);
+    if (before !== undefined) return await before;
+    const open = async () => await this.#openParts(folder, await readPushed(folder, digest), signal);
+    const opening = open().finally(() => this.#opening.delete(digest));
+    this.#opening.set(digest, opening);
+    return await opening;
+  }
+
+  /** Removes what was unpacked of it. No sandbox uses it any more. */
+  async forget({ digest }: PushedImage, signal: AbortSignal): Promise<void> {
+    const path = join(this.#unpacked, digest.slice("sha256:".length));
+    const image = await readImage(path);
+    if (image === undefined) return;
+    await rename(path, `${path}.new`); // half of it must never be taken for the whole
+    await runTool(["/bin/rm", "-rf", "--", `${path}.new`], {}, signal);
+  }
+
   get #unpacked(): string {
     return join(this.#deps.folder, UNPACKED);
   }
@@ -94,7 +114,10 @@ export class ImageStore {
   }
 
   async #openLayout(folder: string, signal: AbortSignal): Promise<Image> {
-    const layout: Layout = await readLayout(folder);
+    return await this.#openParts(folder, await readLayout(folder), signal);
+  }
+
+  async #openParts(folder: string, layout: Layout, signal: AbortSignal): Promise<Image> {
     const digest = layout.digest.slice("sha256:".length);
     const known = await readImage(join(this.#unpacked, digest));
     if (known !== undefined) return known;

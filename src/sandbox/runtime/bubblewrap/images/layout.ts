@@ -47,6 +47,18 @@ export interface Layout {
 export async function readLayout(folder: string): Promise<Layout> {
   const index = parse(Index, await readPlain(join(folder, "index.json")));
   const { digest, manifest } = await findManifest(folder, index.manifests);
+  return await layoutOf(folder, digest, manifest);
+}
+
+/** Of one manifest among the parts. @throws {Failure} bad-image */
+export async function readPushed(folder: string, digest: string): Promise<Layout> {
+  const bytes = await readPlain(blobPath(folder, digest));
+  if (`sha256:${createHash("sha256").update(bytes).digest("hex")}` !== digest)
+    throw new Failure("bad-image", `a part of the image is not what its digest says: ${digest}`);
+  return await layoutOf(folder, digest, parse(Manifest, bytes));
+}
+
+async function layoutOf(folder: string, digest: string, manifest: Static<typeof Manifest>): Promise<Layout> {
   const { config } = parse(Config, await readBlob(folder, manifest.config));
   const env = (config?.Env ?? []).filter((variable) => /^[A-Za-z_][A-Za-z0-9_]*=[^\0]*$/u.test(variable));
   return { digest, layers: manifest.layers, env };
