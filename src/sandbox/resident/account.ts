@@ -2,7 +2,7 @@
  * The people inside, as /etc/passwd knows them. Nothing of it is taken for granted: the image may have no such file.
  */
 
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 
 export interface Account {
   readonly name: string;
@@ -28,6 +28,16 @@ export function parsePasswd(text: string): readonly Account[] {
 /** Who has no row lives where the image or the runtime says, and else where everybody may write. */
 export function homeOf({ home }: Pick<Account, "home">, common: Readonly<Record<string, string>>): string {
   return home ?? common["HOME"] ?? "/tmp";
+}
+
+/** Where one is who has named no folder: an image may lack the home that it names. */
+export async function existingHome(home: string): Promise<string> {
+  return (await isFolder(home)) ? home : "/";
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined); // not there, or not for us to see
+  return found?.isDirectory() === true;
 }
 
 /**

@@ -6,7 +6,7 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, resolve } from "node:path";
-import { type Account, findAccount, homeOf } from "./account.ts";
+import { type Account, existingHome, findAccount, homeOf, isFolder } from "./account.ts";
 import type { ExecEnd, ExecStart } from "./protocol.ts";
 
 export interface Command {
@@ -35,7 +35,7 @@ export async function resolveCommand(
   const identity = account.uid === self ? undefined : { uid: account.uid, gid: account.gid };
   const env = environment(start, account, common);
   const home = homeOf(account, common);
-  const cwd = start.cwd === undefined ? await existing(home) : resolve(home, start.cwd);
+  const cwd = start.cwd === undefined ? await existingHome(home) : resolve(home, start.cwd);
   if (!(await isFolder(cwd))) return refused(126, `no such folder: ${cwd}`);
   const [name, ...args] = start.argv;
   const file = name === undefined ? await findShell(account) : await findProgram(name, cwd, env["PATH"] ?? "");
@@ -113,12 +113,3 @@ const reasons = new Map<string, readonly [126 | 127, string]>([
   ["EAGAIN", [126, "no more processes are allowed"]],
   ["ENOMEM", [126, "no memory is left"]],
 ]);
-
-async function existing(home: string): Promise<string> {
-  return (await isFolder(home)) ? home : "/";
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined); // not there, or not for us to see
-  return found?.isDirectory() === true;
-}

@@ -16,7 +16,7 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
-import { findAccount, homeOf } from "./account.ts";
+import { existingHome, findAccount, homeOf } from "./account.ts";
 import { PART_SUFFIX, receiveRange, sendRange, statFile } from "./file-range.ts";
 import { packInto, type PackWish } from "./pack.ts";
 import { Refusal, refusalFrom, refusalReply } from "./refusal.ts";
@@ -87,7 +87,8 @@ async function parseWanted({ rest, env: common }: FilesWish): Promise<Wanted> {
   }
   if (path.includes("\0")) throw new Refusal("bad-argument", "no path has such a name");
   const account = await findAccount(process.getuid?.() ?? 0);
-  return { path: resolve(homeOf(account ?? { home: undefined }, common), path), query: new URLSearchParams(query) };
+  const home = await existingHome(homeOf(account ?? { home: undefined }, common));
+  return { path: resolve(home, path), query: new URLSearchParams(query) };
 }
 
 function parseRange(query: URLSearchParams): { readonly from: number; readonly to: number } {
