@@ -12,6 +12,7 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -22,11 +23,14 @@ import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { keepReading } from "./keep-reading.ts";
+import { endLateBody } from "./late-body.ts";
 import type { Path } from "./link.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 /** A client without a key reads one page and goes. */
 const ANONYMOUS_MS = 30_000;
+/** Clients that speak HTTP/1.1, all of them without a key. */
+const MAX_HTTP1 = 64;
 /** The first settings frame of an honest client comes with its handshake. */
 const PREFACE_MS = 10_000;
 
@@ -57,7 +61,7 @@ interface Inbound {
 export interface AnsweringOptions {
   /** Own nodes, friends and guests: their links are never closed to make room. */
   readonly isKnown: (id: NodeId) => boolean;
-  /** Links of others that are kept while idle. @default 256 */
+  /** Links of others. With those that are not counted here it stays below the carrier's cap: the rest is for known keys. @default 256 */
   readonly maxStrangers?: number;
 }
 
@@ -68,6 +72,8 @@ export class Answering implements AsyncDisposable {
   readonly #h2: Http2Server;
   readonly #h1;
   readonly #inbound = new Map<ServerHttp2Session, Inbound>();
+  /** Oldest first. */
+  readonly #http1Pipes = new Set<Duplex>();
   readonly #callers = new WeakMap<object, Caller>();
   #arriving: Pipe | undefined;
 
@@ -126,6 +132,9 @@ export class Answering implements AsyncDisposable {
 
   #takeHttp1({ duplex, path }: Pipe): void {
     this.#callers.set(duplex, { kind: "anonymous", remote: path.remote });
+    if (this.#http1Pipes.size >= MAX_HTTP1) [...this.#http1Pipes].find((pipe) => !pipe.destroyed)?.destroy();
+    this.#http1Pipes.add(duplex);
+    duplex.once("close", () => this.#http1Pipes.delete(duplex));
     this.#endLater(duplex, ANONYMOUS_MS);
     this.#h1.emit("connection", duplex);
   }
@@ -154,14 +163,14 @@ export class Answering implements AsyncDisposable {
     if (caller.kind === "anonymous") this.#endLater(pipe.duplex, ANONYMOUS_MS);
   }
 
-  /** Closes the stranger's link that has been idle longest, where there are too many. */
+  /** Closes the stranger's link that has been idle longest, or else the oldest, where there are too many. */
   #makeRoom(): void {
     const strangers = [...this.#inbound.values()].filter(
-      ({ caller }) => caller.kind !== "node" || !this.#options.isKnown(caller.id),
+      ({ caller, duplex }) => !duplex.destroyed && (caller.kind !== "node" || !this.#options.isKnown(caller.id)),
     );
     if (strangers.length < this.#options.maxStrangers) return;
-    const idle = strangers.filter(({ streams }) => streams === 0).sort((a, b) => a.idleSince - b.idleSince);
-    idle[0]?.duplex.destroy();
+    const [idle] = strangers.filter(({ streams }) => streams === 0).sort((a, b) => a.idleSince - b.idleSince);
+    (idle ?? strangers[0])?.duplex.destroy();
   }
 
   #watch(inbound: Inbound, pipe: Pipe, life: Scope): void {
@@ -169,10 +178,11 @@ export class Answering implements AsyncDisposable {
     const unread = new UnreadBytes(session);
     const reading = { duplex: pipe.duplex, bytesRead: () => pipe.bytesRead(), isBusy: () => inbound.streams > 0 };
     const streamOpened = keepReading(reading, this.#clock, life);
-    session.on("stream", (stream: ServerHttp2Stream) => {
+    session.on("stream", (stream: ServerHttp2Stream, { ":method": method }: IncomingHttpHeaders) => {
       inbound.streams++;
       streamOpened();
       unread.watch(stream);
+      if (method !== "CONNECT" && !stream.endAfterHeaders) endLateBody(stream, this.#clock, life.signal);
       stream.on("error", () => {}); // whoever reads or writes hears of it
       stream.once("close", () => {
         inbound.streams--;
