@@ -19,7 +19,7 @@ describe("the daemon as a program", { timeout: 30_000, ...hasProc }, () => {
     const child = spawn(process.execPath, [main, ...flags], { stdio: ["ignore", "ignore", "inherit"] });
     try {
       const port = await listening(join(folder, "home", "log"));
-      assert.equal(await readFile(`/proc/${child.pid}/comm`, "utf8"), "p2prc\n");
+      assert.match(await readFile(`/proc/${child.pid}/cmdline`, "utf8"), /^p2prc daemon --home /);
       await using machines = await DaemonLab.open();
       await assert.rejects(machines.start("barn", { config: { port } }), {
         code: "port-in-use",

@@ -6,7 +6,7 @@
 
 import { keepHeapSmall } from "../base/index.ts";
 
-process.title = "p2prc"; // for `ps`, and for "the port is taken by"
+process.title = ["p2prc daemon", ...process.argv.slice(2)].join(" "); // for `ps`, and for "the port is taken by"
 keepHeapSmall();
 const { Failure, failureReply, failures } = await import("../core/index.ts");
 const { runDaemon } = await import("./run-daemon.ts");

@@ -129,7 +129,9 @@ async function holderOf(port: number): Promise<string | undefined> {
   }
   if (inodes.size === 0) return undefined;
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    if (await holds(pid, inodes)) return `${(await readOrEmpty(`/proc/${pid}/comm`)).trim()} (process ${pid})`;
+    if (!(await holds(pid, inodes))) continue;
+    const [name = ""] = (await readOrEmpty(`/proc/${pid}/comm`)).trim().split(" "); // ours say their words too
+    return `${name} (process ${pid})`;
   }
   return undefined;
 }

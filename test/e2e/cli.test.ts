@@ -214,12 +214,12 @@ function processesWith(word: string): number {
 
 function processes(): string[][] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.map((pid) => wordsOf(pid)).filter((words) => words.some((word) => word.endsWith("daemon/main.ts")));
+  return pids.map((pid) => wordsOf(pid)).filter(([name, what]) => name === "p2prc" && what === "daemon");
 }
 
 function wordsOf(pid: string): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split(/[\0 ]/);
   } catch {
     return []; // it ended meanwhile
   }

@@ -83,6 +83,8 @@ add chain bridge lab forward { type filter hook forward priority 0; }
 ${rules.join("\n")}
 `,
     );
+    // What a host has given up to resolve it refuses for a while, also when the way is open again.
+    for (const host of this.#cables.keys()) await ip("-n", host.namespace, "neigh", "flush", "all");
   }
 
   /** All other hosts send what is for `network` to this one, which `own`s it. */
