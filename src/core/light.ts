@@ -3,6 +3,7 @@
  * and the client). The first door loads typebox, which takes longer than `p2prc ls` may.
  */
 export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode } from "./errors.ts";
+export { isHomeName } from "./home-names.ts";
 export { homePath } from "./home-path.ts";
 export { localProof } from "./local-proof.ts";
 export { type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";

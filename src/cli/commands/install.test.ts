@@ -157,9 +157,10 @@ describe("p2prc uninstall", () => {
 
   test("asks, and removes nothing when nobody is there", async () => {
     await using user = await User.make();
-    await user.put(".p2prc/key", "secret");
+    await user.useHome(".p2prc");
+    const before = await user.contents();
     assert.equal((await user.p2prc("uninstall")).exit, 6);
-    assert.deepEqual(await user.files(), [".p2prc/key"]);
+    assert.deepEqual(await user.contents(), before);
   });
 
   test("does not remove a folder that is no home of p2prc", async () => {
@@ -169,6 +170,68 @@ describe("p2prc uninstall", () => {
       assert.equal((await user.p2prc("uninstall", "--yes", "--home", join(user.folder, home))).exit, 5);
       assert.deepEqual(await user.files(), ["documents/thesis.txt"]);
     }
+  });
+
+  test("takes a file that is called key for no proof of a home", async () => {
+    await using user = await User.make();
+    await user.put("documents/key", "x");
+    await user.put("documents/thesis.txt", "years");
+    await user.put("documents/lock.sqlite", "");
+    const { exit } = await user.p2prc("uninstall", "--yes", "--home", join(user.folder, "documents"));
+    assert.equal(exit, 5);
+    assert.deepEqual(await user.files(), ["documents/key", "documents/lock.sqlite", "documents/thesis.txt"]);
+    assert.deepEqual(user.lab.stopped, []);
+  });
+
+  test("removes what it wrote in a home, and names what stays", async () => {
+    await using user = await User.make();
+    await user.useHome(".p2prc");
+    await user.put(".p2prc/thesis.txt", "years");
+    await user.put(".p2prc/cache/mine", "years too");
+    const { exit, out, err } = await user.p2prc("uninstall", "--yes");
+    assert.deepEqual([exit, out], [0, ["uninstalled"]]);
+    assert.equal(err.at(-1), `not removed from ${user.folder}/.p2prc: cache, thesis.txt`);
+    assert.deepEqual(await user.files(), [".p2prc/cache/mine", ".p2prc/thesis.txt"]);
+  });
+
+  test("removes a home that was used, with the folder", async () => {
+    await using user = await User.make();
+    await user.useHome(".p2prc");
+    const { out } = await user.p2prc("uninstall", "--yes", "--json");
+    assert.deepEqual(JSON.parse(out[0] ?? ""), {
+      removed: [],
+      home: join(user.folder, ".p2prc"),
+      homeRemoved: true,
+      left: [],
+    });
+    assert.deepEqual(await user.contents(), {});
+  });
+
+  test("ends the sandboxes of guests before it removes their folders", async () => {
+    await using user = await User.make({
+      routes: {
+        "POST /v1/lend": { value: { lends: false } },
+        "GET /v1/guests": { value: { sandboxes: [{ sandbox: { id: "one" } }, { sandbox: { id: "two" } }] } },
+        "POST /v1/guests/one/kick": { value: {} },
+        "POST /v1/guests/two/kick": { value: {} },
+      },
+    });
+    await user.useHome(".p2prc");
+    await user.p2prc("uninstall", "--yes");
+    assert.deepEqual(
+      user.lab.asked.map(({ route }) => route),
+      ["POST /v1/lend", "GET /v1/guests", "POST /v1/guests/one/kick", "POST /v1/guests/two/kick"],
+    );
+    assert.deepEqual(await user.contents(), {});
+  });
+
+  test("says so when it could not end them, and goes on", async () => {
+    await using user = await User.make();
+    await user.useHome(".p2prc");
+    const { exit, err } = await user.p2prc("uninstall", "--yes");
+    assert.equal(exit, 0);
+    assert.match(err.join("\n"), /sandboxes of guests may still run here/);
+    assert.deepEqual(await user.contents(), {});
   });
 
   test("takes back what was noted before a step was cut short", async () => {
@@ -210,6 +273,13 @@ class User implements AsyncDisposable {
   async put(path: string, content: string): Promise<void> {
     await mkdir(join(this.folder, path, ".."), { recursive: true });
     await writeFile(join(this.folder, path), content);
+  }
+
+  /** As a node leaves it, in short. */
+  async useHome(home: string): Promise<void> {
+    for (const name of ["state.sqlite", "lock.sqlite", "log", "ssh_config", "run/seccomp", "cache/v24.1.0-x64-0/a"])
+      await this.put(join(home, name), "");
+    await this.put(join(home, "key"), "k".repeat(32));
   }
 
   /** All that is there but the list of what was installed. */

@@ -1,18 +1,15 @@
 /** p2prc uninstall: leave nothing behind. */
 
-import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { Failure } from "../../core/light.ts";
 import { includeLine, isIncluded, removeInclude } from "../../sandbox/light.ts";
 import { command } from "../command.ts";
+import { type HomeState, lookIntoHome, removeHome } from "../home-removal.ts";
 import { describeStep, type Step } from "../install-plan.ts";
 import { type Journal, readJournal, removeFolders, undoStep } from "../installed.ts";
 import { confirm, type Io, printJson } from "../io.ts";
 import { forgetService, stopService } from "../service.ts";
-
-/** Each home that was used has one of them. */
-const OWN_FILES = ["key", "installed.json", "daemon.stderr"];
 
 interface Flags {
   readonly yes?: boolean;
@@ -25,16 +22,23 @@ export const uninstall = command<Flags>({
     { flags: "--keep-home", summary: "leave the home, with the key, the friends and the grants of this node" },
   ],
   about:
-    "Ends the daemon, takes back all that `p2prc install` wrote, and removes the home. The key of this node is in it: without a copy the node is gone for ever.",
+    "Ends the daemon, takes back all that `p2prc install` wrote, ends the sandboxes that run here, and removes all that is P2PRC's in the home; other files there stay. The key of this node is in it: without a copy the node is gone for ever.",
   examples: [
     { command: "p2prc uninstall", about: "shows what goes, and asks" },
     { command: "p2prc uninstall --keep-home --yes", about: "the node may come back" },
   ],
-  json: { removed: "paths that were taken back", home: "the home", homeRemoved: "whether it is gone" },
+  json: {
+    removed: "paths that were taken back",
+    home: "the home",
+    homeRemoved: "whether it is gone",
+    left: "what stays in it",
+  },
 
   async run({ flags, home, json }, io) {
     const journal = await readJournal(home);
+    const state = flags.keepHome === true ? undefined : await lookIntoHome(home, io.machine.userFolder);
     await agree({ journal, home, flags }, io);
+    if (state === "used") await endSandboxes(home, io);
     await stopServices(journal, io);
     io.progress("waiting for the daemon to end");
     await io.stop(home);
@@ -42,15 +46,38 @@ export const uninstall = command<Flags>({
     for (const step of services(journal)) await forgetService(step, io.machine);
     await removeInclude({ userHome: io.machine.userFolder, config: join(home, "ssh_config") });
     await removeFolders(journal.folders);
-    if (flags.keepHome === true) await rm(`${home}/installed.json`, { force: true });
-    else await removeHome(home, io);
+    const left = await clear(home, state);
     const removed = journal.steps.map(({ path }) => path);
-    if (json) return printJson(io, { removed, home, homeRemoved: flags.keepHome !== true });
-    io.out(
-      flags.keepHome === true ? `uninstalled; the node is still in ${home}` : "uninstalled: nothing of it is left",
-    );
+    if (json) return printJson(io, { removed, home, homeRemoved: left?.length === 0, left: left ?? [] });
+    if (left === undefined) return io.out(`uninstalled; the node is still in ${home}`);
+    io.out(left.length === 0 ? "uninstalled: nothing of it is left" : "uninstalled");
+    if (left.length > 0) io.err(`not removed from ${home}: ${left.join(", ")}`, "warn");
   },
 });
+
+/** @returns what stays in the home; undefined where all of it is to stay */
+async function clear(home: string, state: HomeState | undefined): Promise<readonly string[] | undefined> {
+  if (state !== undefined) return await removeHome(home, state);
+  await rm(join(home, "installed.json"), { force: true });
+  return undefined;
+}
+
+/** Before their folders go. What cannot be ended is told: a broken daemon must not keep anybody from uninstalling. */
+async function endSandboxes(home: string, io: Io): Promise<void> {
+  const told = (failure: unknown) => {
+    if (!(failure instanceof Failure)) throw failure;
+    io.err(`sandboxes of guests may still run here: ${failure.message}`, "warn");
+  };
+  try {
+    await using client = await io.open({ home, quiet: true });
+    await client.lend(false, io.signal); // nobody is to start another one meanwhile
+    const { sandboxes } = await client.guests(io.signal);
+    io.progress("ending the sandboxes of guests");
+    for (const { sandbox } of sandboxes) await client.kickGuest(sandbox.id, io.signal).catch(told);
+  } catch (error) {
+    told(error);
+  }
+}
 
 /** @throws {Failure} not-allowed */
 async function agree(
@@ -69,19 +96,6 @@ async function agree(
   throw new Failure("not-allowed", answer === false ? "nothing was removed" : "nobody is here to agree", {
     hint: "`p2prc uninstall --yes` does not ask; `--keep-home` leaves the node's key",
   });
-}
-
-/** A folder that somebody named by mistake, or that holds their other things, is not ours to remove. @throws {Failure} home-unusable */
-async function removeHome(home: string, io: Io): Promise<void> {
-  if (!existsSync(home)) return;
-  const entries = await readdir(home);
-  const ours = entries.length === 0 || OWN_FILES.some((name) => entries.includes(name));
-  if (!ours || !relative(home, io.machine.userFolder).startsWith("..")) {
-    throw new Failure("home-unusable", `"${home}" does not look like a home of p2prc, and is left as it is`, {
-      hint: "remove it by hand, if you must",
-    });
-  }
-  await rm(home, { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function stopServices(journal: Journal, io: Io): Promise<void> {
