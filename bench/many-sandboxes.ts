@@ -3,8 +3,7 @@
  * left. `CYCLES` in the environment says how often; 1,000 take minutes.
  */
 
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
 import type { TouchRequest } from "../src/sandbox/index.ts";
@@ -125,14 +124,14 @@ interface Looks {
   readonly "guest's open files": number;
   readonly "folders of sandboxes": number;
   readonly mounts: number;
-  readonly "processes of sandboxes": number;
+  readonly "processes on this machine": number;
   readonly namespaces: number;
 }
 
 async function look(pair: SandboxPair): Promise<Looks> {
   await new Promise((resolve) => setTimeout(resolve, 2_000)); // what was removed last is gone
   const [owner, guest] = [await pair.ownerPid(), await pair.guestPid()];
-  const ours = processesOf(pair.ownerHome);
+  const all = processes();
   return {
     "owner MiB": (rssBytes(owner) ?? 0) / MIB,
     "guest MiB": (rssBytes(guest) ?? 0) / MIB,
@@ -140,23 +139,19 @@ async function look(pair: SandboxPair): Promise<Looks> {
     "guest's open files": readdirSync(`/proc/${guest}/fd`).length,
     "folders of sandboxes": entries(join(pair.ownerHome, "sandboxes")),
     mounts: readFileSync(`/proc/${owner}/mounts`, "utf8").split("\n").length,
-    "processes of sandboxes": ours.length,
-    namespaces: new Set(ours.flatMap((pid) => KINDS.map((kind) => namespaceOf(pid, kind)))).size,
+    "processes on this machine": all.length,
+    namespaces: new Set(all.flatMap((pid) => KINDS.map((kind) => namespaceOf(pid, kind)))).size,
   };
 }
 
-/** Those whose command line names the home, but for the daemon itself, and what waits in namespaces below the daemon. */
-function processesOf(home: string): readonly number[] {
-  const listed = execFileSync("ps", ["-eo", "pid=,args="], { encoding: "utf8" }).split("\n");
-  return listed.flatMap((line) => {
-    const [, pid, args = ""] = /^\s*(\d+) (.*)$/.exec(line) ?? [];
-    return pid !== undefined && args.includes(`${home}/sandboxes`) ? [Number(pid)] : [];
-  });
+/** All of this machine: a sandbox that was left behind is no child of its daemon. Other programs count too. */
+function processes(): readonly number[] {
+  return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
 function namespaceOf(pid: number, kind: string): string {
   try {
-    return readFileSync(`/proc/${pid}/ns/${kind}`, "utf8");
+    return readlinkSync(`/proc/${pid}/ns/${kind}`);
   } catch {
     return "";
   }
