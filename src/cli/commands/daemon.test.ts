@@ -152,6 +152,21 @@ describe("p2prc serve", () => {
     assert.deepEqual(detached.opened[1], { home: "/home/ada/.p2prc", flags: ["--port", "9000"], daemon: "restart" });
   });
 
+  for (const words of [[], ["--detach"]]) {
+    test(`starts the daemon that it replaced again when it cannot lend ${words.join("")}`, async () => {
+      const lab = new CliLab({
+        routes: {
+          "GET /v1/status": { value: { ...status, lends: false } },
+          "POST /v1/lend": new Failure("port-in-use", "port 9000 is taken"),
+        },
+      });
+      const { exit, err } = await lab.p2prc("serve", "--port", "9000", ...words);
+      assert.equal(exit, 5);
+      assert.deepEqual(lab.opened.at(-1), { home: "/home/ada/.p2prc", daemon: "start", quiet: true });
+      assert.ok(err.includes("the daemon that ran before is back, and lends nothing, as before"), err.join("\n"));
+    });
+  }
+
   test("does not pretend that a daemon that lends takes other settings", async () => {
     const { exit, err } = await new CliLab({ routes }).p2prc("-s", "--port", "9000");
     assert.equal(exit, 8);

@@ -43,7 +43,7 @@ export const serve = command<Flags>({
     { flags: "--detach", summary: "return when it lends, and go on in the background" },
   ],
   about:
-    "Stays in the foreground until Ctrl-C. Where a daemon runs already, turns lending on in it, and off at the end; with settings, starts it anew. It lends to my own nodes and those I invited; everybody else may only ask for the table.",
+    "Stays in the foreground until Ctrl-C. Where a daemon runs already, turns lending on in it, and off at the end; with settings, replaces it by one that has them (the old one is started again when that one cannot lend). It lends to my own nodes and those I invited; everybody else may only ask for the table.",
   examples: [
     { command: "p2prc -s", about: "lend, until Ctrl-C" },
     { command: "p2prc -s --name attic --port 8090", about: "under this name, on this port" },
@@ -69,12 +69,22 @@ export const serve = command<Flags>({
     if (anew) await refuseWhileLending({ home, words }, io);
     if (!detach && (!running || anew)) {
       if (anew) await io.stop(home);
-      await io.runDaemon({ home, flags: words }, () => lendAndTell({ home, json }, io));
+      await orAgain({ home, anew }, io, (lent) =>
+        io.runDaemon({ home, flags: words }, async () => {
+          await lendAndTell({ home, json }, io);
+          lent();
+        }),
+      );
       io.err("lending has ended, and so has the daemon");
       return 0; // Ctrl-C is how it ends
     }
-    await using client = await io.open({ home, flags: words, daemon: anew ? "restart" : "start" });
-    const { pid } = running && !anew ? await lendAndTell({ home, json }, io) : await lendOrStop({ home, json }, io);
+    await using client = await orAgain({ home, anew }, io, () =>
+      io.open({ home, flags: words, daemon: anew ? "restart" : "start" }),
+    );
+    const { pid } =
+      running && !anew
+        ? await lendAndTell({ home, json }, io)
+        : await orAgain({ home, anew }, io, () => lendOrStop({ home, json }, io));
     if (detach) return 0;
     if (!json) io.err(`in the daemon that runs already (process ${pid}): Ctrl-C ends lending, not the daemon`, "dim");
     await untilInterrupted(client, io);
@@ -82,6 +92,33 @@ export const serve = command<Flags>({
     return 0;
   },
 });
+
+/** Starts the daemon that was replaced again when the new one fails before it has lent. */
+async function orAgain<T>(
+  { home, anew }: { readonly home: string; readonly anew: boolean },
+  io: Io,
+  work: (lent: () => void) => Promise<T>,
+): Promise<T> {
+  let begun = false;
+  try {
+    return await work(() => {
+      begun = true;
+    });
+  } catch (error) {
+    if (anew && !begun && error instanceof Failure && !io.signal.aborted) await startAgain(home, io);
+    throw error;
+  }
+}
+
+async function startAgain(home: string, io: Io): Promise<void> {
+  try {
+    await using _client = await io.open({ home, daemon: "start", quiet: true });
+    io.err("the daemon that ran before is back, and lends nothing, as before");
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    io.err(`the daemon that ran before could not be started again: ${error.message}`, "warn");
+  }
+}
 
 /** What the daemon is given; the same words as here. */
 function daemonWords({ name, port, listen = [], allowNetwork = [], lan }: Flags): readonly string[] {
