@@ -4,7 +4,7 @@
  */
 
 import { type Clock, TokenBuckets } from "../base/index.ts";
-import { type Caller, classifyAddress, Failure, netgroup } from "../core/index.ts";
+import { type Caller, Failure, remoteGroup } from "../core/index.ts";
 
 type NodeCaller = Extract<Caller, { readonly kind: "node" }>;
 
@@ -26,7 +26,7 @@ export class RedeemRation {
   check(caller: NodeCaller): void {
     const waitMs = Math.max(
       this.#byKey.waitMs(caller.id),
-      this.#byAddress.waitMs(addressOf(caller)),
+      this.#byAddress.waitMs(remoteGroup(caller.remote)),
       this.#inAll.waitMs(""),
     );
     if (waitMs === 0) return;
@@ -37,14 +37,7 @@ export class RedeemRation {
 
   noteWrong(caller: NodeCaller): void {
     this.#byKey.take(caller.id);
-    this.#byAddress.take(addressOf(caller));
+    this.#byAddress.take(remoteGroup(caller.remote));
     this.#inAll.take("");
   }
-}
-
-/** Of `192.0.2.7:8088` or `[2001:db8::7]:8088` the machine; a relayed or in-memory caller counts by its text. */
-function addressOf({ remote }: NodeCaller): string {
-  const [, inner, outer = remote] = /^(?:\[([^\]]*)\]|(.*)):\d+$/.exec(remote) ?? [];
-  const host = inner ?? outer;
-  return classifyAddress(host) === "invalid" ? host : netgroup(host).host;
 }

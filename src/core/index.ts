@@ -37,6 +37,7 @@ export {
   netgroup,
   noNetworks,
 } from "./address.ts";
+export { remoteGroup } from "./remote-group.ts";
 export { localNameFor, type Named, parseLocalName, resolveName, shownName } from "./names.ts";
 export { byRank, type Rank, type Rankable, rank, type RankPart } from "./rank.ts";
 export { formatDuration, MAX_DURATION_MS, parseDuration } from "./duration.ts";

@@ -44,6 +44,14 @@ describe("a TCP listener", () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  test("lets a newcomer in while one address, or as many as there are places, only connect", async () => {
+    await using lab = await Lab.open({ handshakeTimeoutMs: 60_000 });
+    for (let i = 0; i < 70; i++) await lab.dial("127.0.0.2");
+    for (let i = 0; i < 64; i++) await lab.dial(`127.0.1.${i + 1}`);
+    await lab.manyPipes(1);
+    await lab.until(() => lab.answering.callers.length === 1);
+  });
+
   test("takes so many pipes of one address and no more, and all of a trusted one", async () => {
     await using strict = await Lab.open({ maxPipesPerAddress: 3 });
     await strict.manyPipes(6);
@@ -150,8 +158,8 @@ class Lab implements AsyncDisposable {
     return this.#listener?.endpoints[0]?.port ?? 0;
   }
 
-  async dial(): Promise<Socket> {
-    const socket = connect(this.port, "127.0.0.1").resume();
+  async dial(from = "127.0.0.1"): Promise<Socket> {
+    const socket = connect({ port: this.port, host: "127.0.0.1", localAddress: from }).resume();
     socket.on("error", () => {});
     this.#sockets.push(socket);
     await once(socket, "connect");

@@ -8,8 +8,9 @@
 
 import { isIPv6, type Server, Socket } from "node:net";
 import { type Clock, isAbort, Scope, within } from "../base/index.ts";
-import { type Endpoint, Failure, formatEndpoint } from "../core/index.ts";
+import { type Endpoint, Failure, formatEndpoint, remoteGroup } from "../core/index.ts";
 import type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
+import { HalfOpen } from "./half-open.ts";
 import type { Identity } from "./identity.ts";
 import { listenTcp } from "./listen-tcp.ts";
 import { type SecureEnd, Tls } from "./tls.ts";
@@ -28,7 +29,9 @@ export interface TcpCarrierOptions {
   readonly handshakeTimeoutMs?: number;
   /** Inbound handshakes under way at once. @default 64 */
   readonly maxHandshakes?: number;
-  /** Inbound pipes of one untrusted address. @default 16 */
+  /** Of these, of one untrusted machine: an IPv4 address or an IPv6 /64. @default 8 */
+  readonly maxHandshakesPerAddress?: number;
+  /** Inbound pipes of one untrusted machine. @default 16 */
   readonly maxPipesPerAddress?: number;
   /** Inbound pipes in all. @default 512 */
   readonly maxPipes?: number;
@@ -45,6 +48,7 @@ export class TcpCarrier implements Carrier {
     this.#options = {
       handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
       maxHandshakes: options.maxHandshakes ?? 64,
+      maxHandshakesPerAddress: options.maxHandshakesPerAddress ?? 8,
       maxPipesPerAddress: options.maxPipesPerAddress ?? 16,
       maxPipes: options.maxPipes ?? 512,
     };
@@ -60,27 +64,28 @@ export class TcpCarrier implements Carrier {
   async listen(onPipe: (pipe: Pipe) => void, options: ListenOptions, signal: AbortSignal): Promise<Listener> {
     const scope = new Scope();
     const sockets = new Set<Socket>();
-    const perAddress = new Map<string, number>();
-    let handshakes = 0;
-    const { maxHandshakes, maxPipes, maxPipesPerAddress } = this.#options;
+    const perGroup = new Map<string, number>();
+    const { maxHandshakes, maxHandshakesPerAddress, maxPipes, maxPipesPerAddress } = this.#options;
+    const halfOpen = new HalfOpen({ max: maxHandshakes, maxPerGroup: maxHandshakesPerAddress });
     const accept = async (socket: Socket, ending: AbortSignal) => {
       const address = plainAddress(socket.remoteAddress ?? "");
-      const count = perAddress.get(address) ?? 0;
-      const crowded = count >= maxPipesPerAddress && !this.#deps.isTrusted(address);
-      if (handshakes >= maxHandshakes || sockets.size >= maxPipes || crowded || address === "") {
+      const remote = formatEndpoint({ host: address, port: socket.remotePort ?? 0 });
+      const [group, isTrusted] = [remoteGroup(remote), this.#deps.isTrusted(address)];
+      const count = perGroup.get(group) ?? 0;
+      const crowded = count >= maxPipesPerAddress && !isTrusted;
+      const newcomer = { group, isTrusted, destroy: () => void socket.destroy() };
+      if (sockets.size >= maxPipes || crowded || address === "" || !halfOpen.add(newcomer)) {
         socket.destroy();
         return;
       }
-      const remote = formatEndpoint({ host: address, port: socket.remotePort ?? 0 });
       sockets.add(socket);
-      perAddress.set(address, count + 1);
+      perGroup.set(group, count + 1);
       socket.once("close", () => {
         sockets.delete(socket);
-        const left = (perAddress.get(address) ?? 1) - 1;
-        if (left === 0) perAddress.delete(address);
-        else perAddress.set(address, left);
+        const left = (perGroup.get(group) ?? 1) - 1;
+        if (left === 0) perGroup.delete(group);
+        else perGroup.set(group, left);
       });
-      handshakes++;
       try {
         socket.setNoDelay(true);
         const end = await this.#inTime(undefined, ending, (attempt) => this.#tls.accept(socket, attempt));
@@ -89,7 +94,7 @@ export class TcpCarrier implements Carrier {
         socket.destroy();
         this.#judge(error, ending);
       } finally {
-        handshakes--;
+        halfOpen.delete(newcomer);
       }
     };
     try {

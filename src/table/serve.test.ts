@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
-import { FakeLink, MemoryApp, replyOf } from "../../test/support/fake-link.ts";
+import { fakeId, FakeLink, MemoryApp, replyOf } from "../../test/support/fake-link.ts";
 import { SignedNode } from "../../test/support/signed-node.ts";
 import { TinyDisk } from "../../test/support/tiny-disk.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
@@ -64,6 +64,16 @@ describe("POST /v1/table", () => {
     await using lab = await Lab.open("stranger");
     const { status } = await lab.ask({ limit: 1, known: { salt: 1, bits: "A".repeat(40_000) } });
     assert.equal(status, 413);
+  });
+
+  test("answers one machine with many keys and many addresses as often as one address", async () => {
+    await using lab = await Lab.open("stranger");
+    const statuses = [];
+    for (let i = 0; i < 401; i++) {
+      lab.app.caller = { kind: "node", id: fakeId(i % 200), remote: `[2001:db8::${(i + 1).toString(16)}]:5000` };
+      statuses.push((await lab.ask({ limit: 0 })).status);
+    }
+    assert.deepEqual([statuses.filter((status) => status === 200).length, statuses.at(-1)], [400, 429]);
   });
 
   test("answers 40 questions at once, and then one every two seconds", async () => {

@@ -9,6 +9,7 @@ import {
   PROGRESS_TYPE,
   parseEndpoint,
   progressLines,
+  remoteGroup,
   type SignedRecord,
 } from "../core/index.ts";
 import { answerTable, hearAnnouncement } from "./answer.ts";
@@ -65,7 +66,7 @@ function serveNodes(app: FastifyInstance, { table, clock }: ServeTableDeps): voi
     async ({ caller, body }) => {
       let yours: SignedRecord | undefined;
       if (caller.kind === "node") {
-        if (!askers.take(caller.id) || !addresses.take(hostOf(caller.remote))) throw tooOften();
+        if (!askers.take(caller.id) || !addresses.take(remoteGroup(caller.remote))) throw tooOften();
         table.nodes.noteAnswer(caller.id);
         if (body.record !== undefined) yours = hearAnnouncement(table.nodes, body.record, { by: caller.id });
       }
@@ -156,10 +157,4 @@ function tooOften(): Failure {
   return new Failure("too-often", "this node was asked for its table too often", {
     hint: "ask again in a few seconds",
   });
-}
-
-/** `[2001:db8::7]:8088` or `192.0.2.7:8088`. */
-function hostOf(remote: string): string {
-  const colon = remote.lastIndexOf(":");
-  return colon === -1 ? remote : remote.slice(0, colon);
 }
