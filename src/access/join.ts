@@ -11,10 +11,12 @@ import {
   type Endpoint,
   Failure,
   type NodeId,
+  formatEndpoint,
   parseInvite,
   parseLocalName,
+  shortNodeId,
 } from "../core/index.ts";
-import type { Reach } from "../network/index.ts";
+import type { Dialable, Link, Reach } from "../network/index.ts";
 import { askRedeem } from "./ask.ts";
 import type { JoinReply, JoinRequest } from "./contract.ts";
 import type { Grants } from "./grants.ts";
@@ -53,7 +55,7 @@ export async function join(deps: JoinDeps, request: JoinRequest, signal: AbortSi
   if (issuer === deps.id) {
     throw new Failure("conflict", "this node issued that invite itself", { hint: "redeem it on the other machine" });
   }
-  const link = await reach.link({ id: issuer, endpoints, via }, signal);
+  const link = await reachIssuer(reach, { id: issuer, endpoints, via }, signal);
   const reply = await within(
     { clock, timeoutMs: ANSWER_MS, late },
     (attempt) => askRedeem(link, { token, name: deps.name() }, attempt),
@@ -64,6 +66,28 @@ export async function join(deps: JoinDeps, request: JoinRequest, signal: AbortSi
   if (relation === "own") grants.give(issuer, { grant: { ...defaultGrant, kind: "own" }, name });
   log.info("joined a node", { node: issuer, relation });
   return { id: issuer, name, relation, grant: reply.grant };
+}
+
+/** Who could not be reached, and where: nobody knows the node by a name yet. @throws {Failure} what reaching it throws */
+async function reachIssuer(reach: JoinDeps["reach"], target: Dialable, signal: AbortSignal): Promise<Link> {
+  try {
+    return await reach.link(target, signal);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const { id, endpoints, via } = target;
+    const where = endpoints.length > 0 ? ` at ${endpoints.map(formatEndpoint).join(", ")}` : "";
+    const nowhere = endpoints.length === 0 && via.length === 0;
+    throw new Failure(
+      error.code,
+      `${shortNodeId(id)}, which issued the invite, cannot be reached${where}: ${error.message}`,
+      {
+        hint: nowhere
+          ? "the link holds no address: ask for a new one from a node that others can reach"
+          : error.hint?.replaceAll("NODE", id),
+        cause: error,
+      },
+    );
+  }
 }
 
 function late(): Failure {

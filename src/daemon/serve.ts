@@ -3,7 +3,7 @@
 import { Readable } from "node:stream";
 import type {} from "@fastify/swagger"; // adds app.swagger()
 import type { FastifyPluginAsync } from "fastify";
-import { admits, type NodeId } from "../core/index.ts";
+import { admits, isNodeId, type NodeId, shortNodeId } from "../core/index.ts";
 import type { Attempt as NetworkAttempt, Dialable } from "../network/index.ts";
 import {
   LendReply,
@@ -74,7 +74,7 @@ export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
       "/v1/nodes/:node/why",
       { ...owner, schema: { params: WhyParams, response: { 200: Why } } },
       (request) => {
-        const { id, name } = deps.resolve(request.params.node);
+        const { id, name } = whoWasTried(deps, request.params.node);
         return { node: { id, name }, attempts: [...deps.attempts(id)] };
       },
     );
@@ -99,4 +99,18 @@ function logStream(tail: readonly string[], follow: LogFile | undefined): Readab
     stream.once("close", () => subscription[Symbol.dispose]());
   }
   return stream;
+}
+
+/** One that an invite named may have been tried without being known: there its whole id will do. @throws {Failure} unknown-node, ambiguous */
+function whoWasTried(
+  { resolve, attempts }: Pick<DaemonRoutesDeps, "resolve" | "attempts">,
+  text: string,
+): { readonly id: NodeId; readonly name: string } {
+  try {
+    return resolve(text);
+  } catch (error) {
+    const id = text.trim().toLowerCase();
+    if (!isNodeId(id) || attempts(id).length === 0) throw error;
+    return { id, name: shortNodeId(id) };
+  }
 }
