@@ -34,7 +34,11 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
-      process.exit(0); // the reader has seen enough
+      // The reader has seen enough. What was begun is closed, as at Ctrl-C, and that is no failure.
+      process.once("exit", () => {
+        process.exitCode = 0;
+      });
+      interrupted.abort(new DOMException("EPIPE", "AbortError"));
     });
   }
   const screen = terminal({

@@ -129,6 +129,16 @@ describe("p2prc demo", { timeout: 240_000 }, () => {
     assert.equal(existsSync(machines.homeOf("here")), false);
   });
 
+  test("leaves nothing behind when its reader has seen enough", async () => {
+    await using machines = await Machines.open();
+    const playing = await machines.start("here", ["demo"]);
+    await playing.until((lines) => lines.some((line) => line.startsWith("barn$ p2prc serve")));
+    playing.child.stdout?.destroy();
+    const { exit } = await playing.ended;
+    assert.equal(exit, 0);
+    assert.deepEqual(leftOvers(machines.folder), []);
+  });
+
   test("leaves nothing behind when it is interrupted", async () => {
     await using machines = await Machines.open();
     const playing = await machines.start("here", ["demo"]);
