@@ -157,12 +157,12 @@ describe("a node that joins", () => {
 });
 
 describe("wrong tokens", () => {
-  test("are answered alike and rationed by key, and an honest guest from elsewhere gets in", async () => {
+  test("are answered alike and rationed by key, and keep no right one out", async () => {
     await using lab = await Lab.open();
     const answers = [];
     for (let i = 0; i < 7; i++) answers.push(await lab.guess(2));
     assert.deepEqual(answers, [...Array.from({ length: 5 }, () => "invite-refused"), "too-often", "too-often"]);
-    assert.equal(await lab.redeem(3, "198.51.100.1:1"), "guest");
+    assert.equal(await lab.redeem(2, "198.51.100.1:1"), "guest"); // the right one passes, whatever came before it
     await lab.node.clock.advance(60_000);
     assert.equal(await lab.guess(2), "invite-refused");
   });
@@ -172,16 +172,16 @@ describe("wrong tokens", () => {
     for (let i = 0; i < 10; i++)
       assert.equal(await lab.guess(10 + i, `[2001:db8::${i + 1}]:${4_000 + i}`), "invite-refused");
     assert.equal(await lab.guess(30, "[2001:db8::abcd]:9"), "too-often");
+    assert.equal(await lab.redeem(32, "[2001:db8::abcd]:9"), "guest");
     assert.equal(await lab.guess(31, "[2001:db8:0:1::1]:9"), "invite-refused");
   });
 
-  test("are rationed in all, whatever the keys and addresses, and a right one waits its turn for seconds at most", async () => {
+  test("are rationed in all, whatever the keys and addresses, and a right one does not wait", async () => {
     await using lab = await Lab.open();
     let refused = 0;
     for (let i = 0; i < 230; i++) if ((await lab.guess(i, `203.0.${i}.7:1`)) === "too-often") refused++;
     assert.equal(refused, 30);
-    assert.equal(await lab.redeem(240, "198.51.100.9:1"), "too-often");
-    await lab.node.clock.advance(200);
+    assert.equal(await lab.guess(241, "198.51.100.9:1"), "too-often");
     assert.equal(await lab.redeem(240, "198.51.100.9:1"), "guest");
   });
 

@@ -96,11 +96,10 @@ function serveRedeem(app: FastifyInstance, { invites, befriend, name, clock, log
     },
     (request): RedeemReply => {
       const caller = nodeOnly(request.caller);
-      ration.check(caller);
       const guest = { id: caller.id, name: cleanText(request.body.name ?? "", 32) };
       const grant = invites.redeem(request.body.token, guest);
       if (grant === undefined) {
-        ration.noteWrong(caller);
+        ration.take(caller); // after the look: wrong ones of others keep no right one out
         log.info("a wrong invite was shown", { node: caller.id, remote: caller.remote });
         throw new Failure("invite-refused", "the invite is refused: this node does not know it", {
           hint: "ask the owner of that node for a new one",
