@@ -73,6 +73,30 @@ describe("p2prc invite", () => {
     assert.match((await lab.p2prc("invite")).err.join("\n"), /does not lend now/);
   });
 
+  test("warns directly under a link that holds no address, and in the JSON", async () => {
+    const bare = "p2prc://yyyy/zzzz";
+    const here = { lends: true, listening: ["127.0.0.1:8088"] };
+    const routes = { "GET /v1/status": { value: here }, "POST /v1/invites": { value: { link: bare, invite: row } } };
+    const { err } = await new CliLab({ routes }).p2prc("invite");
+    assert.match(err[0] ?? "", /^warning: nobody can use this link, .* on 127\.0\.0\.1:8088 alone/);
+    const { out } = await new CliLab({ routes }).p2prc("invite", "--json");
+    const { warnings, ...rest } = JSON.parse(out[0] ?? "") as { warnings: string[] };
+    assert.deepEqual(rest, { link: bare, invite: row });
+    assert.deepEqual(
+      warnings.map((warning) => `warning: ${warning}`),
+      err.slice(0, 1),
+    );
+  });
+
+  test("warns of nothing in the JSON where all is well", async () => {
+    const routes = {
+      "GET /v1/status": { value: { lends: true, listening: ["[::]:8088"] } },
+      "POST /v1/invites": { value: { link, invite: row } },
+    };
+    const { out } = await new CliLab({ routes }).p2prc("invite", "--json");
+    assert.deepEqual(JSON.parse(out[0] ?? ""), { link, invite: row, warnings: [] });
+  });
+
   test("refuses amounts that are none, before it asks anybody", async () => {
     for (const words of [
       ["--uses", "0"],

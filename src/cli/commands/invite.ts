@@ -34,6 +34,7 @@ export const invite = command<Flags>({
   json: {
     link: "what to send: p2prc://…",
     invite: "as in `p2prc invites --json`: id, state, grant, note, uses, issuedAt, expiresAt, redeemedBy",
+    warnings: "why nobody can use the link as it is, in words; empty where all is well",
   },
 
   async run({ flags, home, json }, io) {
@@ -47,21 +48,35 @@ export const invite = command<Flags>({
     };
     await using client = await io.open({ home });
     const reply = await client.invite(request, io.signal);
-    if (json) return printJson(io, reply);
     const { invite: row, link } = reply;
+    const warnings = warningsOf(link, await client.status(io.signal));
+    if (json) return printJson(io, { ...reply, warnings });
     if (flags.qr !== false && io.interactive) await showQrCode(link, io);
     io.out(link);
+    for (const warning of warnings) io.err(`warning: ${warning}`, "warn");
     io.err(`whoever redeems it gets: ${formatGrant(row.grant)}`);
     const times = row.uses === 1 ? "once" : `${row.uses} times`;
     io.err(
       `good until ${formatTime(row.expiresAt)}, ${times}: on the other machine, type \`p2prc join\` and the link in quotes`,
     );
-    await warnWhenNotLending(client.status(io.signal), io);
   },
 });
 
-async function warnWhenNotLending(asked: Promise<{ readonly lends: boolean }>, io: Io): Promise<void> {
-  if (!(await asked).lends) io.err("this machine does not lend now: `p2prc -s` or `p2prc lend on` starts it", "warn");
+/** All that an invite says of where its node is comes after the question mark. */
+function warningsOf(
+  link: string,
+  { lends, listening }: { readonly lends: boolean; readonly listening: readonly string[] },
+): readonly string[] {
+  const nowhere = !link.includes("?");
+  if (!lends) {
+    const then = nowhere ? ", and this link holds no address: make another one then" : "";
+    return [`this machine does not lend now: \`p2prc -s\` or \`p2prc lend on\` starts it${then}`];
+  }
+  if (!nowhere) return [];
+  const where = listening.length === 0 ? "nowhere" : `on ${listening.join(", ")} alone`;
+  return [
+    `nobody can use this link, for it holds no address: this machine listens ${where}; \`p2prc stop\`, then \`p2prc -s\` without --listen, and make another one`,
+  ];
 }
 
 /** Half blocks, so that it is small; on stderr, so that a script gets the link alone. */
