@@ -6,6 +6,7 @@ export { Failure, type FailureCode, type FailureOptions, failures, isFailureCode
 export { isHomeName } from "./home-names.ts";
 export { homePath } from "./home-path.ts";
 export { localProof } from "./local-proof.ts";
+export { parseLocalName } from "./names.ts";
 export { type NodeId, parseNodeId, shortNodeId } from "./node-id.ts";
 export { cleanText } from "./text.ts";
 export { VERSION } from "./version.ts";

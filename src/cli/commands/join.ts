@@ -1,6 +1,6 @@
 /** p2prc join: accept an invite. */
 
-import { shortNodeId } from "../../core/light.ts";
+import { parseLocalName, shortNodeId } from "../../core/light.ts";
 import { command } from "../command.ts";
 import { formatGrant, formatUntil } from "../grants.ts";
 import { printJson } from "../io.ts";
@@ -13,7 +13,7 @@ interface Flags {
 export const join = command<Flags>({
   arguments: [{ name: "<invite>", summary: "the link that `p2prc invite` printed there: p2prc://…" }],
   options: [
-    { flags: "--name <name>", summary: "what to call that node here" },
+    { flags: "--name <name>", summary: "what to call that node here", parse: parseLocalName },
     { flags: "--own", summary: "both machines are mine: that one may do everything here too" },
   ],
   about:

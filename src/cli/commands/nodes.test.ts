@@ -302,3 +302,18 @@ test("p2prc rename and forget say what they did", async () => {
   assert.deepEqual(lab.asked[0]?.body, { name: "attic" });
   assert.deepEqual((await lab.p2prc("forget", "attic")).out, ["forgot attic (yyyy…yyyy)"]);
 });
+
+test("p2prc rename tells what a name may be before it asks the daemon", async () => {
+  const lab = new CliLab();
+  const { exit, err } = await lab.p2prc("rename", "attic", "x".repeat(70));
+  assert.equal(exit, 2);
+  assert.match(err.join("\n"), /not a name for a node[\s\S]*1 to 32 characters/);
+  assert.deepEqual(lab.asked, []);
+});
+
+test("an empty --home or P2PRC_HOME is not the real node", async () => {
+  const lab = new CliLab();
+  assert.equal((await lab.p2prc("ls", "--home", "")).exit, 2);
+  assert.equal((await new CliLab({ environment: { P2PRC_HOME: "" } }).p2prc("ls")).exit, 2);
+  assert.deepEqual(lab.opened, []);
+});

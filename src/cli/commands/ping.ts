@@ -8,6 +8,7 @@ import { formatRtt } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 import { lastOf } from "../steps.ts";
+import { rounded } from "../rounded.ts";
 
 interface Flags {
   readonly count?: number;
@@ -47,7 +48,10 @@ export const ping = command<Flags>({
   async run({ args: [node = ""], flags, home, json }, io) {
     await using client = await io.open({ home });
     if (json)
-      printJson(io, await lastOf(client.ping(node, { count: flags.count ?? JSON_COUNT }, io.signal), () => undefined));
+      printJson(
+        io,
+        rounded(await lastOf(client.ping(node, { count: flags.count ?? JSON_COUNT }, io.signal), () => undefined)),
+      );
     else if (flags.count !== undefined)
       printSummary(await pingOnce(client, { node, count: flags.count, before: 0 }, io), io);
     else await pingUntilStopped(client, node, io);

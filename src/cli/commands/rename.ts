@@ -1,5 +1,6 @@
 /** p2prc rename: what is this node called here? */
 
+import { parseLocalName } from "../../core/light.ts";
 import { command } from "../command.ts";
 import { printJson } from "../io.ts";
 
@@ -12,8 +13,9 @@ export const rename = command({
   json: { name: "its name now", id: "its key", "…": "the other fields of a node, as in `p2prc ls --json`" },
 
   async run({ args: [node = "", name = ""], home, json }, io) {
+    const wanted = parseLocalName(name);
     await using client = await io.open({ home });
-    const row = await client.rename(node, name, io.signal);
+    const row = await client.rename(node, wanted, io.signal);
     if (json) printJson(io, row);
     else io.out(`${node} is called ${row.name} here`);
   },

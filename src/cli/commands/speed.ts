@@ -6,6 +6,7 @@ import { formatFields } from "../columns.ts";
 import { formatDecimalBytes, formatRate } from "../format.ts";
 import { printJson } from "../io.ts";
 import { lastOf } from "../steps.ts";
+import { rounded } from "../rounded.ts";
 
 export const speed = command({
   arguments: [{ name: "<node>", summary: "name, id or address of the node", completes: "nodes" }],
@@ -29,7 +30,7 @@ export const speed = command({
         `${direction === "down" ? "from" : "to"} ${cleanText(node, 64)}: ${formatDecimalBytes(bytes)}, ${formatRate(bytesPerSecond)}`,
       ),
     );
-    if (json) return printJson(io, result);
+    if (json) return printJson(io, rounded(result));
     const { down, up } = result;
     const lines = formatFields([
       [

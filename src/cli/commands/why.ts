@@ -5,6 +5,7 @@ import { formatColumns } from "../columns.ts";
 import { command } from "../command.ts";
 import { formatAge } from "../format.ts";
 import { printJson } from "../io.ts";
+import { rounded } from "../rounded.ts";
 
 export const why = command({
   arguments: [{ name: "<node>", summary: "name, id or address of the node", completes: "nodes" }],
@@ -17,7 +18,7 @@ export const why = command({
   async run({ args: [node = ""], home, json }, io) {
     await using client = await io.open({ home });
     const answer = await client.why(node, io.signal);
-    if (json) return printJson(io, answer);
+    if (json) return printJson(io, rounded(answer));
     const now = io.clock.wallTime();
     io.err(`${answer.node.name} (${shortNodeId(answer.node.id)})`, "bold");
     if (answer.attempts.length === 0) {
