@@ -4,8 +4,10 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import { silentLog, systemClock } from "../base/index.ts";
-import { type Endpoint, Failure } from "../core/index.ts";
+import { type Endpoint, Failure, type NodeId } from "../core/index.ts";
 import { Answering } from "./answering.ts";
+import type { Carrier } from "./carrier.ts";
+import type { Lookup } from "./host-names.ts";
 import { identityFromSeed } from "./identity.ts";
 import { Network } from "./network.ts";
 import { TcpCarrier } from "./tcp-carrier.ts";
@@ -54,6 +56,53 @@ test("a name that does not resolve is among the attempts, and keeps nobody from 
   );
 });
 
+test("a name server that is silent delays nobody whose address is known, and lets go of who leaves", async () => {
+  const asked: string[] = [];
+  const lookup = (host: string) => {
+    asked.push(host);
+    return new Promise<never>(() => undefined);
+  };
+  await using there = await Lab.open();
+  await using listener = await there.network.listen({ hosts: ["127.0.0.1"], port: 0 }, never);
+  await using lab = await Lab.open({ lookup });
+  const names = ["a.example", "b.example", "c.example"].map((host) => ({ host, port: 8088 }));
+  const link = await lab.network.link({ id: there.id, endpoints: [...names, ...listener.endpoints], via: [] }, never);
+  assert.equal(link.peer, there.id);
+  const leaving = new AbortController();
+  const identifying = lab.network.identify({ host: "a.example", port: 1 }, leaving.signal);
+  setImmediate(() => leaving.abort());
+  await assert.rejects(identifying, { name: "AbortError" });
+  assert.deepEqual(asked, ["a.example"]);
+});
+
+test("a name that resolves leads there", async () => {
+  await using there = await Lab.open();
+  await using listener = await there.network.listen({ hosts: ["127.0.0.1"], port: 0 }, never);
+  await using lab = await Lab.open({ lookup: async () => ["127.0.0.1"] });
+  const endpoints = listener.endpoints.map(({ port }) => ({ host: "attic.example", port }));
+  assert.equal((await lab.network.link({ id: there.id, endpoints, via: [] }, never)).peer, there.id);
+});
+
+test("who asks after the last one gave up gets a race of his own", async () => {
+  let dials = 0;
+  const dial = (_request: unknown, signal: AbortSignal) => {
+    if (++dials === 2) return Promise.reject(new Failure("unreachable", "nobody there"));
+    const slow = (reject: (error: unknown) => void) => systemClock.sleep(50, never).then(() => reject(signal.reason));
+    return new Promise<never>((_, reject) => signal.addEventListener("abort", () => slow(reject)));
+  };
+  await using lab = await Lab.open({ dial });
+  const target = {
+    id: (await identityFromSeed(randomBytes(32))).id,
+    endpoints: [{ host: "127.0.0.1", port: 1 }],
+    via: [],
+  };
+  const leaving = new AbortController();
+  const first = lab.network.link(target, leaving.signal);
+  setImmediate(() => leaving.abort());
+  await assert.rejects(first, { name: "AbortError" });
+  await assert.rejects(lab.network.link(target, never), { code: "unreachable", message: "nobody there" });
+});
+
 async function failureAt(endpoint: Endpoint): Promise<Failure> {
   await using lab = await Lab.open();
   const failure = await lab.network.identify(endpoint, never).catch((error: unknown) => error);
@@ -63,19 +112,24 @@ async function failureAt(endpoint: Endpoint): Promise<Failure> {
 
 /** A node that dials. */
 class Lab implements AsyncDisposable {
+  readonly id: NodeId;
   readonly network: Network;
   readonly #answering: Answering;
 
-  static async open(): Promise<Lab> {
+  static async open({ lookup, dial }: { lookup?: Lookup; dial?: Carrier["dial"] } = {}): Promise<Lab> {
     const identity = await identityFromSeed(randomBytes(32));
     const isTrusted = () => true;
     const answering = new Answering(systemClock, { isKnown: () => false });
-    const carrier = new TcpCarrier({ identity, clock: systemClock, isTrusted });
-    const deps = { id: identity.id, carrier, answering, clock: systemClock, log: silentLog, isTrusted };
-    return new Lab(new Network({ ...deps, isKnown: () => false }), answering);
+    const tcp = new TcpCarrier({ identity, clock: systemClock, isTrusted });
+    const listen: Carrier["listen"] = (...all) => tcp.listen(...all);
+    const carrier = dial === undefined ? tcp : { dial, listen };
+    const more = lookup === undefined ? {} : { lookup };
+    const deps = { ...more, id: identity.id, carrier, answering, clock: systemClock, log: silentLog, isTrusted };
+    return new Lab(identity.id, new Network({ ...deps, isKnown: () => false }), answering);
   }
 
-  private constructor(network: Network, answering: Answering) {
+  private constructor(id: NodeId, network: Network, answering: Answering) {
+    this.id = id;
     this.network = network;
     this.#answering = answering;
   }

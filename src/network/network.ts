@@ -6,7 +6,6 @@
  * recently used first.
  */
 
-import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import { type Clock, isAbort, type Log, Scope, Topic } from "../base/index.ts";
 import { type Endpoint, Failure, formatEndpoint, type NodeId, shortNodeId } from "../core/index.ts";
@@ -14,6 +13,7 @@ import type { Answering } from "./answering.ts";
 import { Attempts } from "./attempts.ts";
 import type { Carrier, Listener, ListenOptions, Pipe } from "./carrier.ts";
 import { H2Link } from "./h2-link.ts";
+import { HostNames, type Lookup, orAborted } from "./host-names.ts";
 import type { Dialable, Link, Reach } from "./link.ts";
 import { LinkPool } from "./link-pool.ts";
 import { type Attempt, race, type Way } from "./race.ts";
@@ -22,6 +22,8 @@ import { type Attempt, race, type Way } from "./race.ts";
 const IPV4_DELAY_MS = 250;
 /** A node has at most 4 addresses in its record, and those that were typed, found on the LAN or seen last. */
 const MAX_WAYS = 12;
+/** Of one name. */
+const MAX_ADDRESSES = 4;
 
 export interface NetworkDeps {
   readonly id: NodeId;
@@ -33,8 +35,21 @@ export interface NetworkDeps {
   readonly isTrusted: (address: string) => boolean;
   /** Own nodes, friends and guests: theirs are the reverse links that are always kept. */
   readonly isKnown: (id: NodeId) => boolean;
+  /** @default the system's */
+  readonly lookup?: Lookup;
   /** Whoever answers on this link proved this node's own key. @returns whether it is another machine @default it is not */
   readonly isTwin?: (link: Link, signal: AbortSignal) => Promise<boolean>;
+}
+
+interface Wanted {
+  readonly expect: NodeId | undefined;
+  readonly onAttempt: (attempt: Attempt) => void;
+}
+
+interface RaceOfMany {
+  readonly work: (signal: AbortSignal) => Promise<Link>;
+  /** Nobody shall join it any more. */
+  readonly forget: () => void;
 }
 
 export interface NetworkOptions {
@@ -51,9 +66,11 @@ export class Network implements Reach, AsyncDisposable {
   readonly #pool: LinkPool;
   readonly #attempts = new Attempts();
   readonly #races = new Map<NodeId, SharedRace>();
+  readonly #names: HostNames;
 
   constructor(deps: NetworkDeps, options: NetworkOptions = {}) {
     this.#deps = deps;
+    this.#names = new HostNames(deps.lookup);
     this.#maxStrangersLinks = options.maxStrangersLinks ?? 64;
     this.#pool = this.#scope.own(new LinkPool(deps.clock));
   }
@@ -63,14 +80,18 @@ export class Network implements Reach, AsyncDisposable {
     if (target.id === this.#deps.id) throw new Failure("bad-argument", "that is this node itself");
     const existing = this.#pool.get(target.id);
     if (existing !== undefined) return existing;
-    let shared = this.#races.get(target.id);
-    if (shared === undefined) {
-      shared = new SharedRace((ending) => this.#race(target, ending), this.#scope.signal);
-      this.#races.set(target.id, shared);
-      const forget = () => void this.#races.delete(target.id);
-      shared.done.then(forget, forget);
-    }
+    const shared = this.#races.get(target.id) ?? this.#startRace(target);
     return await shared.join(signal);
+  }
+
+  #startRace(target: Dialable): SharedRace {
+    const forget = () => {
+      if (this.#races.get(target.id) === shared) this.#races.delete(target.id);
+    };
+    const work = (ending: AbortSignal) => this.#race(target, ending);
+    const shared = new SharedRace({ work, forget }, this.#scope.signal);
+    this.#races.set(target.id, shared);
+    return shared;
   }
 
   existing(id: NodeId): Link | undefined {
@@ -87,8 +108,9 @@ export class Network implements Reach, AsyncDisposable {
    * @throws {Failure} unreachable
    */
   async identify(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
-    const ways = await this.#ways([endpoint], undefined, signal);
-    const link = await race(ways, { clock: this.#deps.clock, onAttempt: () => {} }, signal);
+    const onAttempt = () => {};
+    const ways = this.#ways([endpoint], { expect: undefined, onAttempt });
+    const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
     const known = this.#pool.get(link.peer);
     if (known !== undefined) {
       link.close("there is a link already");
@@ -140,20 +162,35 @@ export class Network implements Reach, AsyncDisposable {
 
   async #race(target: Dialable, signal: AbortSignal): Promise<Link> {
     const onAttempt = (attempt: Attempt) => this.#attempts.note(target.id, attempt);
-    const ways = await this.#ways(target.endpoints, target.id, signal);
+    const ways = this.#ways(target.endpoints, { expect: target.id, onAttempt });
     const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
     this.#adopt(link);
     return link;
   }
 
-  async #ways(endpoints: readonly Endpoint[], expect: NodeId | undefined, signal: AbortSignal): Promise<Way[]> {
-    const literal = (await Promise.all(endpoints.map((endpoint) => resolveHost(endpoint, signal)))).flat();
-    const unique = new Map(literal.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
-    return Array.from(unique.values(), (endpoint) => this.#way(endpoint, expect)).slice(0, MAX_WAYS);
+  #ways(endpoints: readonly Endpoint[], wanted: Wanted): Way[] {
+    const unique = new Map(endpoints.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
+    return Array.from(unique.values(), (endpoint) =>
+      isIP(endpoint.host) === 0 ? this.#namedWay(endpoint, wanted) : this.#way(endpoint, wanted.expect),
+    ).slice(0, MAX_WAYS);
+  }
+
+  /** A name is one more runner: nobody waits for the name server who has an address. */
+  #namedWay(endpoint: Endpoint, wanted: Wanted): Way {
+    return {
+      kind: "tcp4",
+      address: formatEndpoint(endpoint),
+      delayMs: IPV4_DELAY_MS,
+      open: async (signal) => {
+        const hosts = (await this.#names.resolve(endpoint.host, signal)).slice(0, MAX_ADDRESSES);
+        if (hosts.length === 0) throw unresolved(endpoint.host);
+        const ways = hosts.map((host) => this.#way({ host, port: endpoint.port }, wanted.expect));
+        return await race(ways, { clock: this.#deps.clock, onAttempt: wanted.onAttempt }, signal);
+      },
+    };
   }
 
   #way(endpoint: Endpoint, expect: NodeId | undefined): Way {
-    if (isIP(endpoint.host) === 0) return unresolvedWay(endpoint);
     const { carrier, clock, isTrusted } = this.#deps;
     const six = isIPv6(endpoint.host);
     return {
@@ -218,55 +255,36 @@ export class Network implements Reach, AsyncDisposable {
 
 /** One race that several callers wait for; it ends early when none of them waits any more. */
 class SharedRace {
-  readonly done: Promise<Link>;
+  readonly #done: Promise<Link>;
   readonly #scope: Scope;
+  readonly #forget: () => void;
   #waiting = 0;
 
-  constructor(work: (signal: AbortSignal) => Promise<Link>, parent: AbortSignal) {
+  constructor({ work, forget }: RaceOfMany, parent: AbortSignal) {
     this.#scope = new Scope(parent);
-    this.done = work(this.#scope.signal).finally(() => void this.#scope.close());
-    this.done.catch(() => undefined); // each caller hears of it in join()
+    this.#forget = forget;
+    this.#done = work(this.#scope.signal).finally(() => this.#end());
   }
 
   async join(signal: AbortSignal): Promise<Link> {
     this.#waiting++;
-    const { promise: aborted, reject } = Promise.withResolvers<never>();
-    const onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
     try {
-      return await Promise.race([this.done, aborted]);
+      return await orAborted(this.#done, signal);
     } finally {
-      signal.removeEventListener("abort", onAbort);
-      if (--this.#waiting === 0) void this.#scope.close();
+      if (--this.#waiting === 0) this.#end();
     }
   }
-}
 
-/** The addresses behind a host name, in the resolver's order; an address, and a name that has none, stand for themselves. */
-async function resolveHost(endpoint: Endpoint, signal: AbortSignal): Promise<readonly Endpoint[]> {
-  if (isIP(endpoint.host) !== 0) return [endpoint];
-  try {
-    const found = await lookup(endpoint.host, { all: true });
-    signal.throwIfAborted();
-    return found.map(({ address }) => ({ host: address, port: endpoint.port }));
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof Error && "syscall" in error) return [endpoint]; // not known now; other ways may lead there
-    throw error;
+  #end(): void {
+    this.#forget();
+    void this.#scope.close();
   }
 }
 
-/** Leads nowhere, and says so among the attempts. */
-function unresolvedWay(endpoint: Endpoint): Way {
-  const failure = new Failure("unreachable", `the name "${endpoint.host}" does not resolve to an address`, {
+function unresolved(host: string): Failure {
+  return new Failure("unreachable", `the name "${host}" does not resolve to an address`, {
     hint: "check its spelling and this machine's name server, or give the IP address",
   });
-  return {
-    kind: "tcp4",
-    address: formatEndpoint(endpoint),
-    delayMs: IPV4_DELAY_MS,
-    open: () => Promise.reject(failure),
-  };
 }
 
 function withPeer(pipe: Pipe): Pipe & { readonly peer: NodeId } {
