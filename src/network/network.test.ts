@@ -88,7 +88,7 @@ test("who asks after the last one gave up gets a race of his own", async () => {
   const dial = (_request: unknown, signal: AbortSignal) => {
     if (++dials === 2) return Promise.reject(new Failure("unreachable", "nobody there"));
     const slow = (reject: (error: unknown) => void) => systemClock.sleep(50, never).then(() => reject(signal.reason));
-    return new Promise<never>((_, reject) => signal.addEventListener("abort", () => slow(reject)));
+    return new Promise<never>((_, reject) => signal.addEventListener("abort", () => void slow(reject)));
   };
   await using lab = await Lab.open({ dial });
   const target = {
