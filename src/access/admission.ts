@@ -82,7 +82,7 @@ export function guardRoutes(app: FastifyInstance, { callerOf, roleOf }: GuardDep
     const rule = config?.admits;
     if (rule === undefined || rule.length === 0)
       throw new Error(`${String(method)} ${url} does not say whom it admits`);
-    // Fastify adds a HEAD beside each GET, with the same rule.
+    // Fastify adds a HEAD beside each GET, with its rule: it is no row of its own.
     for (const one of [method].flat()) if (one !== "HEAD") rows.push({ method: one, path: url, admits: rule });
   });
   app.addHook("onRequest", async (request) => {

@@ -68,6 +68,17 @@ for (const http of ["HTTP/1.1", "HTTP/2"] as const) {
       assert.deepEqual([status, codeOf(body)], [404, "not-found"]);
     });
 
+    test("answers HEAD as GET, without the body", async () => {
+      await using lab = await Lab.open(http);
+      assert.equal(await lab.head("/named/attic"), 200);
+      assert.equal(await lab.head("/fails"), 404);
+    });
+
+    test("answers HEAD to nobody whom GET does not admit", async () => {
+      await using lab = await Lab.open(http, { kind: "anonymous", remote: "192.0.2.7:1" });
+      assert.equal(await lab.head("/named/attic"), 404);
+    });
+
     test("ends what it does for an asker that leaves", async () => {
       await using lab = await Lab.open(http);
       const left = lab.leave("/waits");
@@ -166,6 +177,21 @@ class Lab implements AsyncDisposable {
     const value = await json(stream);
     session.close();
     return { status: head[":status"] as number, body: value };
+  }
+
+  /** The status of the answer to HEAD. */
+  async head(path: string): Promise<number> {
+    if (this.#http === "HTTP/1.1") {
+      const asking = request1({ host: "127.0.0.1", port: this.#port, method: "HEAD", path, agent: false }).end();
+      const [reply] = await once(asking, "response");
+      reply.resume();
+      return reply.statusCode as number;
+    }
+    const session = connectHttp2(`http://127.0.0.1:${this.#port}`);
+    const stream = session.request({ ":method": "HEAD", ":path": path }).resume();
+    const [head] = await once(stream, "response");
+    session.close();
+    return head[":status"] as number;
   }
 
   /** Asks, and returns how to go before the answer. */

@@ -42,7 +42,6 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
   const app: FastifyInstance = Fastify({
     bodyLimit: BODY_LIMIT,
     requestTimeout: LATE_BODY_MS,
-    exposeHeadRoutes: false,
     forceCloseConnections: true,
     loggerInstance: fastifyLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
@@ -51,7 +50,8 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
   });
   app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
     const failure = asFailure(error);
-    if (failure === undefined) log.error("answering failed", { route: request.routeOptions.url, error });
+    if (failure === undefined && !request.signal.aborted)
+      log.error("answering failed", { route: request.routeOptions.url, error });
     void reply.code(failure === undefined ? 500 : failures[failure.code].status).send(failureReply(failure ?? error));
   });
   app.setNotFoundHandler((_request, reply) => {
