@@ -79,6 +79,16 @@ for (const http of ["HTTP/1.1", "HTTP/2"] as const) {
       assert.equal(await lab.head("/named/attic"), 404);
     });
 
+    test("calls it no defect when an asker that leaves breaks what was done for him", async () => {
+      await using lab = await Lab.open(http);
+      const left = lab.leave("/snaps");
+      await lab.waiting.promise;
+      left();
+      await lab.gone.promise;
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      assert.deepEqual(lab.errors, []);
+    });
+
     test("ends what it does for an asker that leaves", async () => {
       await using lab = await Lab.open(http);
       const left = lab.leave("/waits");
@@ -124,6 +134,12 @@ function routes(lab: Lab): FastifyPluginAsync {
     });
     app.post("/takes", { config, bodyLimit: 256, schema: { body: Named } }, (request) => request.body);
     app.get("/named/:name", { config }, () => ({}));
+    app.get("/snaps", { config }, async (request) => {
+      lab.waiting.resolve();
+      await new Promise((resolve) => request.signal.addEventListener("abort", resolve, { once: true }));
+      lab.gone.resolve(undefined);
+      throw new Error("Premature close");
+    });
     app.get("/waits", { config }, async (request) => {
       lab.waiting.resolve();
       await new Promise((resolve) => request.signal.addEventListener("abort", resolve, { once: true }));

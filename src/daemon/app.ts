@@ -50,6 +50,7 @@ export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promi
   });
   app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
     const failure = asFailure(error);
+    // Who leaves in the middle of an answer ends it with errors of all kinds, and no defect.
     if (failure === undefined && !request.signal.aborted)
       log.error("answering failed", { route: request.routeOptions.url, error });
     void reply.code(failure === undefined ? 500 : failures[failure.code].status).send(failureReply(failure ?? error));
