@@ -38,7 +38,7 @@ describe("docs/cli.md", () => {
     usage: UsageReply,
     panic: PanicReply,
     doctor: DoctorReply,
-    invite: IssueReply,
+    invite: Type.Object({ ...IssueReply.properties, warnings: Type.Array(Type.String()) }),
     invites: InvitesReply,
     join: JoinReply,
     grants: GrantsReply,

@@ -107,7 +107,8 @@ describe("p2prc ssh-config", () => {
     const userFolder = await mkdtemp(join(tmpdir(), "p2prc-ssh-config-"));
     const home = join(userFolder, ".p2prc");
     await mkdir(home);
-    await writeFile(join(home, "key"), "");
+    await writeFile(join(home, "key"), "k".repeat(32));
+    await writeFile(join(home, "state.sqlite"), "");
     const lab = new CliLab({ userFolder });
     await lab.p2prc("ssh-config", "--install");
     const { exit, err } = await lab.p2prc("uninstall", "--yes");
