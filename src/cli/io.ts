@@ -70,9 +70,14 @@ export interface Io {
   runDaemon(options: Pick<OpenOptions, "home" | "flags">, onReady: () => Promise<unknown>): Promise<void>;
 }
 
-/** Prints a value for programs: one line of JSON. What a terminal must not get is escaped, so nothing is lost. */
+/** Prints a value for programs. */
 export function printJson(io: Io, value: unknown): void {
-  io.out(JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped));
+  io.out(formatJson(value));
+}
+
+/** One line of JSON. What a terminal must not get is escaped, so nothing is lost. */
+export function formatJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }
 
 /** As JSON has it: in UTF-16, so that a character above U+FFFF is two escapes. */

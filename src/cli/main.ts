@@ -8,7 +8,7 @@ import { aboutNode } from "./about-node.ts";
 import type { Command, Input } from "./command.ts";
 import { commands } from "./commands.ts";
 import { findCommand } from "./find-command.ts";
-import type { Io } from "./io.ts";
+import { formatJson, type Io } from "./io.ts";
 import { fromSeedFlags } from "./seed-flags.ts";
 
 /** sysexits.h EX_SOFTWARE: a defect of ours. */
@@ -22,7 +22,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     return await run(fromSeedFlags(argv), io);
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED_EXIT;
-    return tell(error, io);
+    return asksForJson(argv) ? tellProgram(error, io) : tell(error, io);
   }
 }
 
@@ -53,6 +53,20 @@ async function runNamed(command: Command, input: Input<unknown>, io: Io): Promis
 
 function rawWords(words: readonly string[]) {
   return { args: words, flags: {}, json: false, home: undefined, restart: false };
+}
+
+/** Also where the words could not be read: a script that mistypes an option is a script. What follows `--` is another program's. */
+function asksForJson(argv: readonly string[]): boolean {
+  const dashes = argv.indexOf("--");
+  return (dashes < 0 ? argv : argv.slice(0, dashes)).includes("--json");
+}
+
+/** One line on stderr, as the REST API says it. A defect is told to people, since no program can do anything about it. */
+function tellProgram(error: unknown, io: Io): number {
+  if (!(error instanceof Failure)) return tell(error, io);
+  const { code, message, hint } = error;
+  io.err(formatJson({ error: { code, message, hint } }));
+  return failures[code].exit;
 }
 
 function tell(error: unknown, io: Io): number {

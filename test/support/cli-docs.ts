@@ -29,7 +29,8 @@ export async function cliDocs(): Promise<string> {
 
 const INTRODUCTION = [
   "Results go to stdout; words about them, questions and progress go to stderr. With `--json`, stdout holds one JSON value",
-  "a line, under the names listed here, which stay as they are: fields are added, never renamed. `…At` and `until` are",
+  "a line, under the names listed here, which stay as they are: fields are added, never renamed. A failure is then one line",
+  'on stderr in the place of the prose, `{"error":{"code","message","hint"}}`, beside the exit code. `…At` and `until` are',
   "milliseconds since 1970. A field that is not known is absent. Colours and questions are for a terminal only; `NO_COLOR` is",
   "respected. Sessions that show the commands at work, and run as tests, are in [test/transcripts](../test/transcripts).",
 ].join("\n");
