@@ -5,7 +5,19 @@
  * uninstall finds it. Nothing that somebody else put in a place of ours is overwritten or removed.
  */
 
-import { chmod, lstat, mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeFolder } from "../base/index.ts";
 import { Failure } from "../core/light.ts";
@@ -101,7 +113,8 @@ export async function undoStep(step: Exclude<Step, { readonly kind: "service" }>
       if (await leadsTo(step.path, step.target)) await rm(step.path);
       return;
     case "file":
-      return await rm(step.path, { force: true });
+      if (await holds(step.path, step.content)) await rm(step.path); // else somebody's own by now
+      return;
     case "line": {
       const text = await orNothing(readFile(step.path, "utf8"));
       if (text === undefined || !text.includes(step.line)) return;
@@ -109,7 +122,7 @@ export async function undoStep(step: Exclude<Step, { readonly kind: "service" }>
         .split("\n")
         .filter((line) => line !== step.line)
         .join("\n");
-      if (rest === "")
+      if (rest === "" && (await orNothing(readlink(step.path))) === undefined)
         await rm(step.path); // it held nothing else: it was made for the line
       else await replaceFile(step.path, rest);
     }
@@ -128,13 +141,14 @@ export async function removeFolders(folders: readonly string[]): Promise<void> {
   }
 }
 
-/** A start-up file of a shell is never half written; where it is a link (dotfiles), what it leads to is written. */
+/** A start-up file of a shell is never half written; where it is a link (dotfiles), what it leads to is replaced. */
 async function replaceFile(path: string, content: string): Promise<void> {
-  const found = await orNothing(lstat(path));
-  if (found === undefined || found.isSymbolicLink()) return await writeFile(path, content);
-  await writeFile(`${path}.p2prc-new`, content);
-  await chmod(`${path}.p2prc-new`, found.mode & 0o777);
-  await rename(`${path}.p2prc-new`, path);
+  const target = (await orNothing(realpath(path))) ?? path;
+  const found = await orNothing(lstat(target));
+  if (found === undefined || found.isSymbolicLink()) return await writeFile(path, content); // not there yet
+  await writeFile(`${target}.p2prc-new`, content);
+  await chmod(`${target}.p2prc-new`, found.mode & 0o777);
+  await rename(`${target}.p2prc-new`, target);
 }
 
 function isOurs(step: Step, { steps }: Journal): boolean {

@@ -243,6 +243,28 @@ describe("p2prc uninstall", () => {
     assert.deepEqual(await user.files(), [".local/bin/p2prc"]);
   });
 
+  test("leaves a completion file that somebody changed", async () => {
+    await using user = await User.make();
+    await user.p2prc("install", "--yes");
+    await user.put(".local/share/bash-completion/completions/p2prc", "my own");
+    await user.p2prc("uninstall", "--yes");
+    assert.deepEqual(await user.files(), [".local/share/bash-completion/completions/p2prc"]);
+  });
+
+  test("replaces what a linked .zshrc leads to in one step, and keeps the link", async () => {
+    await using user = await User.make();
+    await user.put("dotfiles/zshrc", "alias ll='ls -l'\n");
+    await symlink("dotfiles/zshrc", join(user.folder, ".zshrc"));
+    const before = await lstat(join(user.folder, "dotfiles/zshrc"));
+    await user.p2prc("install", "--yes");
+    assert.equal(await readlink(join(user.folder, ".zshrc")), "dotfiles/zshrc");
+    assert.match(await readFile(join(user.folder, "dotfiles/zshrc"), "utf8"), /added by p2prc install/);
+    assert.notEqual((await lstat(join(user.folder, "dotfiles/zshrc"))).ino, before.ino);
+    await user.p2prc("uninstall", "--yes");
+    assert.deepEqual(await user.files(), [".zshrc", "dotfiles/zshrc"]);
+    assert.equal(await readFile(join(user.folder, "dotfiles/zshrc"), "utf8"), "alias ll='ls -l'\n");
+  });
+
   test("says so when the list of what was installed cannot be read", async () => {
     await using user = await User.make();
     await user.put(".p2prc/installed.json", '{"v":1,"ste');
