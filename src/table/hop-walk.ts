@@ -6,7 +6,7 @@
  * while its visit goes on in the background.
  */
 
-import { type Clock, letHeapGrow, Scope } from "../base/index.ts";
+import { type Clock, Scope } from "../base/index.ts";
 import { Failure, type NodeId, shownName } from "../core/index.ts";
 import { DEFAULT_HOPS, MAX_HOPS, type UpdateProgress, type UpdateResult } from "./contract.ts";
 import type { NodeTable } from "./node-table.ts";
@@ -55,7 +55,6 @@ export class HopWalks implements AsyncDisposable {
       });
     }
     signal.throwIfAborted();
-    using _room = letHeapGrow();
     const spawn = (task: (ending: AbortSignal) => Promise<void>) => this.#scope.spawn(task);
     const walk = new Walk(this.#deps, { hops, note, concurrency: this.#concurrency, spawn });
     return await walk.run(signal);

@@ -20,13 +20,21 @@ const packages: readonly Package[] = [
   { name: "python3", program: "python3", why: "the same delay and loss where the kernel lacks netem" },
   { name: "curl", program: "curl", why: "a stock HTTP/2 client against the API" },
   { name: "openssl", program: "openssl", why: "a stock TLS client against the listener" },
-  { name: "openssh-client", program: "ssh", why: "stock `ssh`, `scp` and `sftp` into sandboxes, and `ssh -L` in bench/" },
+  {
+    name: "openssh-client",
+    program: "ssh",
+    why: "stock `ssh`, `scp` and `sftp` into sandboxes, and `ssh -L` in bench/",
+  },
   { name: "openssh-server", program: "sshd", why: "what sandboxes answer SSH with, and the other end in bench/" },
   { name: "rsync", program: "rsync", why: "stock `rsync` into sandboxes" },
   { name: "bubblewrap", program: "bwrap", why: "sandboxes where there is no container engine" },
   { name: "uidmap", program: "newuidmap", why: "a range of users for each of them" },
   { name: "passt", program: "pasta", why: "their way into the internet" },
-  { name: "docker.io", program: "dockerd", why: "sandboxes in a real container engine, which the tests start themselves" },
+  {
+    name: "docker.io",
+    program: "dockerd",
+    why: "sandboxes in a real container engine, which the tests start themselves",
+  },
   { name: "debootstrap", program: "debootstrap", why: "the Debian image that those tests import" },
 ];
 
