@@ -97,7 +97,7 @@ async function whyNoFilter(tools: Tools, signal: AbortSignal): Promise<string | 
     () => 0, // not there
   );
   if ((mode & FOR_ALL) !== FOR_ALL) {
-    return `Sandboxes have no network, since ${TUN} is not for everybody here as it is elsewhere: run \`sudo modprobe tun && sudo chmod 666 ${TUN}\`.`;
+    return `Sandboxes have no network, since ${TUN} is not for everybody here as it is elsewhere: run \`sudo modprobe tun && sudo chmod 666 ${TUN}\`. Every user of this machine may open it then, as most distributions have it.`;
   }
   const uid = process.getuid?.() === 0 ? NOBODY : undefined;
   const enter = [tools.unshare, "--user", "--map-root-user", "--net", "--"] as const;
