@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { NetworkInterfaceInfo } from "node:os";
 import { describe, test } from "node:test";
-import { closedNetworks, ownAddresses } from "./closed-networks.ts";
+import { closedNetworks, ownAddresses } from "../closed-networks.ts";
 import { closedAgain, filterRules, NAMESERVER } from "./filter.ts";
 
 const four = (address: string, cidr: string, internal = false): NetworkInterfaceInfo => ({

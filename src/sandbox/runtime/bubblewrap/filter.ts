@@ -3,7 +3,7 @@
  * hold no right over them; whoever enters from outside would, so nobody does.
  */
 
-import type { ClosedNetworks } from "./closed-networks.ts";
+import type { ClosedNetworks } from "../closed-networks.ts";
 
 /** Never routed anywhere (RFC 3927): what carries the packets takes it for a question to the owner's resolver. */
 export const NAMESERVER = "169.254.1.53";

@@ -1,7 +1,7 @@
 /** The network of one sandbox: its rules first, then the way out, and later whether both are as they were. */
 
 import { networkInterfaces } from "node:os";
-import { type ClosedNetworks, closedNetworks, ownAddresses } from "./closed-networks.ts";
+import { type ClosedNetworks, closedNetworks, ownAddresses } from "../closed-networks.ts";
 import { closedAgain, filterRules, SHOW_RULES } from "./filter.ts";
 import { runTool } from "./run-tool.ts";
 import type { SandboxRecord } from "./sandbox-folder.ts";

@@ -6,7 +6,7 @@
 import { type Clock, isAbort, type Log } from "../../../base/index.ts";
 import { Failure, formatSize } from "../../../core/index.ts";
 import type { SandboxId } from "../sandbox-id.ts";
-import type { ClosedNetworks } from "./closed-networks.ts";
+import type { ClosedNetworks } from "../closed-networks.ts";
 import { type DiskUses, limitsOf } from "./disk-use.ts";
 import { freeze, type FreezeDeps, isFrozen } from "./freeze.ts";
 import { closeAgain, currentClosed, inhabited, showFilter } from "./network.ts";

@@ -7,24 +7,8 @@
  */
 
 import ipaddr from "ipaddr.js";
+import { CLOSED_4 } from "../closed-networks.ts";
 
-/** RFC 6890 and RFC 1112: private, shared, loopback, link-local (metadata services), documentation, tests, multicast, reserved. */
-export const NEVER: readonly string[] = [
-  "0.0.0.0/8",
-  "10.0.0.0/8",
-  "100.64.0.0/10",
-  "127.0.0.0/8",
-  "169.254.0.0/16",
-  "172.16.0.0/12",
-  "192.0.0.0/24",
-  "192.0.2.0/24",
-  "192.88.99.0/24",
-  "192.168.0.0/16",
-  "198.18.0.0/15",
-  "198.51.100.0/24",
-  "203.0.113.0/24",
-  "224.0.0.0/3",
-];
 /** telnet, mail, SMB and IRC: a node must not become a source of spam. */
 const BAD_PORTS = "{ 23, 25, 445, 465, 587, 6660-6669 }";
 /** A page of a browser opens 50 at once; a scanner thousands. */
@@ -35,7 +19,7 @@ const MAX_CONNECTIONS = 512;
 const TABLE = "inet p2prc";
 
 export interface EgressOptions {
-  /** Addresses and networks of this host, beside NEVER: `203.0.113.7/24`. */
+  /** Addresses and networks of this host, beside CLOSED_4: `203.0.113.7/24`. */
   readonly own: readonly string[];
 }
 
@@ -150,5 +134,5 @@ function refusedNetworks(own: readonly string[]): readonly string[] {
     const [, bits] = ipaddr.IPv4.parseCIDR(text);
     return `${ipaddr.IPv4.networkAddressFromCIDR(text).toString()}/${bits}`;
   });
-  return [...new Set([...NEVER, ...masked])];
+  return [...new Set([...CLOSED_4, ...masked])];
 }

@@ -8,7 +8,7 @@ export interface ClosedNetworks {
 }
 
 /** security.md T19; RFC 6890 for what it does not name. 169.254.0.0/16 has the metadata service of most clouds. */
-const CLOSED_4 = [
+export const CLOSED_4: readonly string[] = [
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"],
   ...["192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
   ...["224.0.0.0/4", "240.0.0.0/4"],
