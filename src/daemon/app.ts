@@ -30,7 +30,6 @@ export interface AppDeps {
 
 /** What a body may have where its route does not say otherwise. */
 const BODY_LIMIT = 64 * 1024;
-const LATE_BODY_MS = 60_000;
 
 export interface App {
   readonly app: FastifyInstance;
@@ -41,7 +40,6 @@ export interface App {
 export async function buildApp({ log, metrics, guard, plugins }: AppDeps): Promise<App> {
   const app: FastifyInstance = Fastify({
     bodyLimit: BODY_LIMIT,
-    requestTimeout: LATE_BODY_MS,
     forceCloseConnections: true,
     loggerInstance: fastifyLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
