@@ -14,5 +14,6 @@ export {
   type Reach,
 } from "./link.ts";
 export { Network, type NetworkDeps, type NetworkOptions } from "./network.ts";
+export type { Passage, PassageWay } from "./passage.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import { silentLog, systemClock } from "../base/index.ts";
 import { type Endpoint, Failure, type NodeId } from "../core/index.ts";
+import { MemoryInternet } from "../../test/lab/memory/memory-internet.ts";
 import { Answering } from "./answering.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Lookup } from "./host-names.ts";
@@ -81,6 +82,32 @@ test("a name that resolves leads there", async () => {
   await using lab = await Lab.open({ lookup: async () => ["127.0.0.1"] });
   const endpoints = listener.endpoints.map(({ port }) => ({ host: "attic.example", port }));
   assert.equal((await lab.network.link({ id: there.id, endpoints, via: [] }, never)).peer, there.id);
+});
+
+test("a passage leads to a node that no address leads to, and is among the attempts", async () => {
+  const internet = new MemoryInternet();
+  await using there = await Lab.open();
+  const carrier = internet.carrier(there.id, "192.0.2.7");
+  await using listener = await carrier.listen((pipe) => there.network.take(pipe), { port: 8088 }, never);
+  await using lab = await Lab.open();
+  const [endpoint] = listener.endpoints;
+  assert.ok(endpoint);
+  const open = (signal: AbortSignal) =>
+    internet.carrier(lab.id, "192.0.2.1").dial({ endpoint, expect: there.id, asks: true }, signal);
+  const passage = lab.network.addPassage({
+    ways: () => [{ kind: "punched", address: "by punching", delayMs: 300, open }],
+  });
+  const target = { id: there.id, endpoints: [{ host: "127.0.0.1", port: 1 }], via: [] };
+  const link = await lab.network.link(target, never);
+  assert.ok((await link.ping(never)) >= 0);
+  assert.deepEqual(
+    lab.network.attempts(there.id).map(({ path, outcome }) => `${path} ${outcome}`),
+    ["tcp4 unreachable", "punched open"],
+  );
+  passage[Symbol.dispose]();
+  link.close("enough");
+  await link.ended;
+  await assert.rejects(lab.network.link(target, never), { code: "unreachable" });
 });
 
 test("who asks after the last one gave up gets a race of his own", async () => {

@@ -16,6 +16,7 @@ import { H2Link } from "./h2-link.ts";
 import { HostNames, type Lookup, orAborted } from "./host-names.ts";
 import type { Dialable, Link, Reach } from "./link.ts";
 import { LinkPool } from "./link-pool.ts";
+import type { Passage, PassageWay } from "./passage.ts";
 import { type Attempt, race, type Way } from "./race.ts";
 
 /** IPv6 and the LAN go first, IPv4 follows (RFC 8305 section 8 recommends 250 ms). */
@@ -67,6 +68,7 @@ export class Network implements Reach, AsyncDisposable {
   readonly #attempts = new Attempts();
   readonly #races = new Map<NodeId, SharedRace>();
   readonly #names: HostNames;
+  readonly #passages = new Set<Passage>();
 
   constructor(deps: NetworkDeps, options: NetworkOptions = {}) {
     this.#deps = deps;
@@ -142,7 +144,13 @@ export class Network implements Reach, AsyncDisposable {
 
   /** Lets others dial this node. */
   listen(options: ListenOptions, signal: AbortSignal): Promise<Listener> {
-    return this.#deps.carrier.listen((pipe) => this.#take(pipe), options, signal);
+    return this.#deps.carrier.listen((pipe) => this.take(pipe), options, signal);
+  }
+
+  /** From now on its ways are tried too, until it is disposed of. */
+  addPassage(passage: Passage): Disposable {
+    this.#passages.add(passage);
+    return { [Symbol.dispose]: () => void this.#passages.delete(passage) };
   }
 
   /** What was tried last to reach `id`, oldest first. */
@@ -162,7 +170,8 @@ export class Network implements Reach, AsyncDisposable {
 
   async #race(target: Dialable, signal: AbortSignal): Promise<Link> {
     const onAttempt = (attempt: Attempt) => this.#attempts.note(target.id, attempt);
-    const ways = this.#ways(target.endpoints, { expect: target.id, onAttempt });
+    const addresses = this.#ways(target.endpoints, { expect: target.id, onAttempt });
+    const ways = [...addresses, ...this.#passageWays(target)];
     const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
     this.#adopt(link);
     return link;
@@ -206,6 +215,14 @@ export class Network implements Reach, AsyncDisposable {
     };
   }
 
+  #passageWays(target: Dialable): Way[] {
+    const open = async (way: PassageWay, signal: AbortSignal) =>
+      await H2Link.open(withPeer(await way.open(signal)), this.#deps.clock, signal);
+    return [...this.#passages].flatMap((passage) =>
+      passage.ways(target).map((way) => ({ ...way, open: (signal: AbortSignal) => open(way, signal) })),
+    );
+  }
+
   async #metSelf(link: Link, signal: AbortSignal): Promise<Failure> {
     try {
       const isTwin = (await this.#deps.isTwin?.(link, signal)) ?? false;
@@ -224,8 +241,8 @@ export class Network implements Reach, AsyncDisposable {
     void link.ended.then(() => this.changes.publish({ kind: "ended", link }));
   }
 
-  /** A pipe that somebody else opened: he asks here, or (reverse) lets us ask him. */
-  #take(pipe: Pipe): void {
+  /** A pipe that somebody else opened, whatever carries it: he asks here, or (reverse) lets us ask him. */
+  take(pipe: Pipe): void {
     if (!pipe.asks) {
       this.#deps.answering.take(pipe);
       return;

@@ -1,0 +1,25 @@
+/**
+ * A Passage knows further ways to a node, beside dialling its addresses: punched through NATs, or passed on by another
+ * node. They race with the addresses, and whatever wins is a link like any other.
+ */
+
+import type { Pipe } from "./carrier.ts";
+import type { Dialable } from "./link.ts";
+
+export interface PassageWay {
+  readonly kind: "punched" | "relayed";
+  /** Where it leads, for people: `via garage`. */
+  readonly address: string;
+  /** When it starts, counted from the first way to the same node: at once where all earlier ones have failed. */
+  readonly delayMs: number;
+  /**
+   * Resolves with a pipe on which this end asks and whose `peer` is proven to be the target.
+   * @throws {Failure} unreachable, wrong-key, timed-out
+   */
+  open(signal: AbortSignal): Promise<Pipe>;
+}
+
+export interface Passage {
+  /** None where it cannot help. Cheap: asked for each race. */
+  ways(target: Dialable): readonly PassageWay[];
+}
