@@ -37,11 +37,24 @@ describe("a signal", () => {
   });
 });
 
+describe("a reader that leaves", () => {
+  test("ends the program once, with success, however many writes fail", () => {
+    const { process, io } = new Person();
+    for (let writes = 0; writes < 20; writes++) {
+      process.stdout.emit("error", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+    }
+    assert.ok(io.signal.aborted);
+    assert.equal(process.listenerCount("exit"), 1);
+    process.emit("exit");
+    assert.equal(process.exitCode, 0);
+  });
+});
+
 /** Somebody at a terminal, or a pipe in their place. */
 class Person {
   readonly clock = new VirtualClock();
   readonly exits: number[] = [];
-  readonly process = new EventEmitter();
+  readonly process;
   readonly io;
   readonly #keyboard: PassThrough;
   readonly #screen: PassThrough;
@@ -50,11 +63,12 @@ class Person {
     const stream = () => Object.assign(new PassThrough(), { isTTY: atTerminal });
     this.#keyboard = stream();
     this.#screen = stream();
-    Object.assign(this.process, {
+    this.process = Object.assign(new EventEmitter(), {
       stdin: this.#keyboard,
       stdout: stream(),
       stderr: this.#screen,
       env: { TERM: "dumb" },
+      exitCode: undefined as number | undefined,
       exit: (code: number) => this.exits.push(code),
     });
     const process = this.process as unknown as NodeJS.Process;

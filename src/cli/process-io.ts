@@ -34,6 +34,7 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
+      if (signal.aborted) return; // each write that follows says so again
       // The reader has seen enough. What was begun is closed, as at Ctrl-C, and that is no failure.
       process.once("exit", () => {
         process.exitCode = 0;

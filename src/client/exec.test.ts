@@ -44,6 +44,18 @@ describe("Exec", () => {
     assert.equal((await nextFrame(inside)).kind, "stdinEnd");
   });
 
+  test("leaves no listener behind, however often it waits for room", async () => {
+    const { exec, near, inside } = await opened();
+    const sender = await exec;
+    const before = ["drain", "close", "error"].map((name) => near.listenerCount(name));
+    inside.resume();
+    await sender.send("stdin", Buffer.alloc(20 * MAX_FRAME_BYTES));
+    assert.deepEqual(
+      ["drain", "close", "error"].map((name) => near.listenerCount(name)),
+      before,
+    );
+  });
+
   test("ends without the last frame when it is cut off, and nothing waits for ever", async () => {
     const { exec, inside } = await opened();
     const sending = (await exec).send("stdin", Buffer.alloc(4 * MAX_FRAME_BYTES)); // nobody reads
@@ -55,9 +67,9 @@ describe("Exec", () => {
   });
 });
 
-async function opened(): Promise<{ exec: Promise<Exec>; inside: Duplex }> {
+async function opened(): Promise<{ exec: Promise<Exec>; near: Duplex; inside: Duplex }> {
   const [near, inside] = duplexPair();
-  return { exec: Exec.open(near, start), inside };
+  return { exec: Exec.open(near, start), near, inside };
 }
 
 async function nextFrame(inside: Duplex): Promise<Frame> {

@@ -3,9 +3,9 @@
  * (stdout, stderr, and at last how it ended).
  */
 
-import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import {
+  drained,
   encodeFrame,
   type ExecStart,
   type Frame,
@@ -35,7 +35,7 @@ export class Exec implements AsyncDisposable {
     for (let at = 0; at === 0 || at < bytes.length; at += MAX_FRAME_BYTES) {
       if (this.#stream.destroyed || this.#stream.writableEnded) return;
       const fits = this.#stream.write(encodeFrame(kind, bytes.subarray(at, at + MAX_FRAME_BYTES)));
-      if (!fits) await Promise.race([once(this.#stream, "drain"), once(this.#stream, "close")]);
+      if (!fits) await drained(this.#stream);
     }
   }
 
