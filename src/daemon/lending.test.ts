@@ -56,6 +56,22 @@ describe("Lending", () => {
     assert.deepEqual([lab.asked, lab.open, lab.told.length], [[8088, 8088], 1, 3]);
   });
 
+  test("listens where it did before, though any port would do", async () => {
+    await using lab = new Lab({ port: 0 });
+    for (const on of [true, false, true]) await lab.lending.turn(on, never);
+    assert.deepEqual([lab.asked, lab.lending.endpoints[0]?.port], [[40_000], 40_000]);
+  });
+
+  test("listens somewhere else where the port it had was taken meanwhile, unless it was named", async () => {
+    const taken: number[] = [8088];
+    await using lab = new Lab({ taken });
+    for (const on of [true, false]) await lab.lending.turn(on, never);
+    taken.push(8089);
+    taken.shift();
+    await lab.lending.turn(true, never);
+    assert.deepEqual([lab.asked, lab.lending.endpoints[0]?.port], [[8088, 8089, 8089, 8088], 8088]);
+  });
+
   test("makes one change after the other, whoever asks", async () => {
     await using lab = new Lab();
     await Promise.all([true, false, true].map((on) => lab.lending.turn(on, never)));

@@ -2,7 +2,8 @@
  * Lending on and off: while it is on, this node listens, tells others where, and is in their tables.
  *
  * A node that does not lend listens nowhere. The default port may be taken, as by another user of this
- * machine; then the next free one is used. A port that was named is used, or it is an error.
+ * machine; then the next free one is used. A port that was named is used, or it is an error. Whoever was told of one
+ * finds this node there again: lending that was off for a while takes the port it had.
  */
 
 import type { Log } from "../base/index.ts";
@@ -29,6 +30,8 @@ export class Lending implements AsyncDisposable {
   readonly #deps: LendingDeps;
   readonly #options: LendingOptions;
   #listener: Listener | undefined;
+  /** Where it listened last. */
+  #lastPort: number | undefined;
   /** Changes are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -59,6 +62,7 @@ export class Lending implements AsyncDisposable {
   async #start(signal: AbortSignal): Promise<void> {
     if (this.on) return;
     this.#listener = await this.#listen(signal);
+    this.#lastPort = this.endpoints[0]?.port;
     this.#deps.log.info("lending", { listening: this.endpoints.map(formatEndpoint) });
     this.#deps.changed(this.endpoints);
   }
@@ -74,16 +78,22 @@ export class Lending implements AsyncDisposable {
 
   async #listen(signal: AbortSignal): Promise<Listener> {
     const { port, hosts } = this.#options;
-    const wanted =
-      port === undefined ? [...Array(NEXT_PORTS + 1).keys()].map((offset) => DEFAULT_PORT + offset) : [port];
+    const wanted = portsInTurn(port, this.#lastPort);
     for (const each of wanted) {
       try {
         return await this.#deps.listen({ port: each, ...(hosts === undefined ? {} : { hosts }) }, signal);
       } catch (error) {
-        if (!(error instanceof Failure) || error.code !== "port-in-use" || port !== undefined) throw error;
+        if (!(error instanceof Failure) || error.code !== "port-in-use" || each === port) throw error;
         this.#deps.log.info("the port is taken, trying another", { port: each, why: error.message });
       }
     }
     return await this.#deps.listen({ port: 0, ...(hosts === undefined ? {} : { hosts }) }, signal);
   }
+}
+
+/** Those to try before any free one: the one that was named alone. */
+function portsInTurn(named: number | undefined, last: number | undefined): readonly number[] {
+  if (named !== undefined && named !== 0) return [named];
+  const next = named === 0 ? [] : [...Array(NEXT_PORTS + 1).keys()].map((offset) => DEFAULT_PORT + offset);
+  return last === undefined ? next : [last, ...next.filter((each) => each !== last)];
 }
