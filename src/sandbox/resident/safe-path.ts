@@ -4,7 +4,7 @@
  */
 
 import { lstat, mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { Refusal } from "./refusal.ts";
 
 const MAX_NAME_BYTES = 4_096;
@@ -12,16 +12,24 @@ const MAX_DEPTH = 128;
 /** Folders that were looked at and are remembered as folders; beyond that they are looked at again. */
 const MAX_REMEMBERED = 10_000;
 
+type System = "posix" | "windows";
+
+const HERE: System = sep === "\\" ? "windows" : "posix";
+/** There a backslash separates folders too, and a colon begins another drive, or a stream of a file. */
+const WINDOWS_WAYS = /[\\:]/u;
+
 /**
  * The name as parts; empty for the folder itself.
  * @throws {Refusal} bad-argument
  */
-export function parseEntryName(name: string): readonly string[] {
+export function parseEntryName(name: string, system: System = HERE): readonly string[] {
   const shown = JSON.stringify(name.slice(0, 100));
   if (name.startsWith("/") || name.includes("\0"))
     throw new Refusal("bad-argument", `refused: an entry is called ${shown}`);
   if (Buffer.byteLength(name) > MAX_NAME_BYTES)
     throw new Refusal("bad-argument", `refused: too long a name: ${shown}…`);
+  if (system === "windows" && WINDOWS_WAYS.test(name))
+    throw new Refusal("bad-argument", `refused: an entry is called ${shown}, which names another place on Windows`);
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw new Refusal("bad-argument", `refused: an entry leaves the folder: ${shown}`);
   if (parts.length > MAX_DEPTH) throw new Refusal("bad-argument", `refused: folders are nested over ${MAX_DEPTH} deep`);
@@ -63,11 +71,17 @@ export class SafeFolder {
     this.#folders.add(path);
   }
 
-  /** A link that stays below the folder, seen from where it stands. */
-  leadsOut(from: string, target: string): boolean {
-    if (target.startsWith("/")) return true;
-    const path = join(dirname(from), target);
-    return path !== this.#root && !path.startsWith(`${this.#root === "/" ? "" : this.#root}/`);
+  /**
+   * Whether a link leads out of the folder, or could. One that goes up first and down then is as safe as it looks, since it
+   * stands in a true folder; going up once more would be from wherever the links on its way lead (`a -> .`, `b -> a/a/../..`).
+   */
+  leadsOut(from: string, target: string, system: System = HERE): boolean {
+    if (target.startsWith("/") || (system === "windows" && WINDOWS_WAYS.test(target))) return true;
+    const parts = target.split("/").filter((part) => part !== "" && part !== ".");
+    const down = parts.findIndex((part) => part !== "..");
+    if (down >= 0 && parts.includes("..", down)) return true;
+    const path = join(dirname(from), ...parts);
+    return path !== this.#root && !path.startsWith(this.#root.endsWith(sep) ? this.#root : `${this.#root}${sep}`);
   }
 
   /** What was a folder may now be something else. */
