@@ -12,14 +12,14 @@ const floors = [
   { name: "store", may: ["core", "base"], why: "the disk knows neither the network nor what is kept on it" },
   { name: "config", may: ["core", "base"], why: "configuration is read at the edge and handed down as values" },
   { name: "network", may: ["store", "config", "core", "base"], why: "a link does not know what it is used for" },
-  ...["table", "measure", "access", "sandbox", "plugin", "job"].map((name) => ({
+  ...["table", "measure", "access", "sandbox", "nat", "plugin", "job"].map((name) => ({
     name,
     may: ["network", "store", "config", "core", "base"],
     why: "capabilities never import each other: what needs two of them meets in daemon/ or is a pure rule in core/",
   })),
   {
     name: "daemon",
-    may: ["table", "measure", "access", "sandbox", "plugin", "job", "network", "store", "config", "core", "base"],
+    may: ["table", "measure", "access", "sandbox", "nat", "plugin", "job", "network", "store", "config", "core", "base"],
     why: "the daemon is driven from the street through its API and never knows who does it",
   },
 ];

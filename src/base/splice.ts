@@ -5,21 +5,24 @@
  * breaks both. Whoever reads slowly slows down who writes: nothing is kept here.
  */
 
-import { type Duplex, pipeline } from "node:stream";
+import { type Duplex, pipeline, type Transform } from "node:stream";
 
 /** Two pipelines listen eight times for the end of each stream, beside what a link listens for: no leak to warn of. */
 const LISTENERS = 24;
 
-/** @returns resolves, never rejects, once both directions have ended: with what broke them, or undefined */
-export async function splice(near: Duplex, far: Duplex): Promise<Error | undefined> {
+/**
+ * @param through made for each direction, as where bytes are counted; nothing by default
+ * @returns resolves, never rejects, once both directions have ended: with what broke them, or undefined
+ */
+export async function splice(near: Duplex, far: Duplex, through?: () => Transform): Promise<Error | undefined> {
   for (const end of [near, far]) end.setMaxListeners(Math.max(end.getMaxListeners(), LISTENERS));
-  const [there, back] = await Promise.all([oneWay(near, far), oneWay(far, near)]);
+  const [there, back] = await Promise.all([oneWay(near, far, through), oneWay(far, near, through)]);
   return there ?? back;
 }
 
-function oneWay(from: Duplex, to: Duplex): Promise<Error | undefined> {
+function oneWay(from: Duplex, to: Duplex, through?: () => Transform): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    pipeline(from, to, (error) => {
+    pipeline(through === undefined ? [from, to] : [from, through(), to], (error) => {
       // Each is the other's only partner: half of a broken pair is of no use to anybody.
       if (error !== undefined && error !== null) {
         from.destroy();

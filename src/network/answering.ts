@@ -54,6 +54,7 @@ interface Inbound {
   readonly duplex: Duplex;
   readonly caller: Caller;
   readonly path: Path;
+  readonly watched: boolean;
   streams: number;
   idleSince: number;
 }
@@ -75,7 +76,7 @@ export class Answering implements AsyncDisposable {
   /** Oldest first. */
   readonly #http1Pipes = new Set<Duplex>();
   readonly #callers = new WeakMap<object, Caller>();
-  #arriving: Pipe | undefined;
+  #arriving: { readonly pipe: Pipe; readonly watched: boolean } | undefined;
 
   constructor(clock: Clock, { isKnown, maxStrangers = 256 }: AnsweringOptions) {
     this.#clock = clock;
@@ -96,11 +97,14 @@ export class Answering implements AsyncDisposable {
     this.#h2.on("connect", (request: Http2ServerRequest) => tunnels(this.#tunnel(request)));
   }
 
-  /** Answers on `pipe` until it closes. */
-  take(pipe: Pipe): void {
+  /**
+   * Answers on `pipe` until it closes.
+   * @param options watched: its death is noticed within 15 s, as of one that carries a stream
+   */
+  take(pipe: Pipe, { watched = false }: { readonly watched?: boolean } = {}): void {
     if (pipe.http === "http1") this.#takeHttp1(pipe);
     else {
-      this.#arriving = pipe; // "session" is emitted before emit() returns
+      this.#arriving = { pipe, watched }; // "session" is emitted before emit() returns
       this.#h2.emit("connection", pipe.duplex);
       this.#arriving = undefined;
     }
@@ -140,18 +144,19 @@ export class Answering implements AsyncDisposable {
   }
 
   #onSession(session: ServerHttp2Session): void {
-    const pipe = this.#arriving;
-    if (pipe === undefined || this.#scope.signal.aborted) {
+    if (this.#arriving === undefined || this.#scope.signal.aborted) {
       session.destroy();
       return;
     }
+    const { pipe, watched } = this.#arriving;
     widen(session);
     const remote = pipe.path.remote;
     const caller: Caller =
       pipe.peer === undefined ? { kind: "anonymous", remote } : { kind: "node", id: pipe.peer, remote };
     this.#callers.set(session, caller);
     this.#makeRoom();
-    const inbound = { session, duplex: pipe.duplex, caller, path: pipe.path, streams: 0, idleSince: this.#clock.now() };
+    const { duplex, path } = pipe;
+    const inbound = { session, duplex, caller, path, watched, streams: 0, idleSince: this.#clock.now() };
     this.#inbound.set(session, inbound);
     const life = new Scope(this.#scope.signal);
     session.once("close", () => {
@@ -196,7 +201,7 @@ export class Answering implements AsyncDisposable {
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
-      isBusy: () => inbound.streams > 0,
+      isBusy: () => inbound.watched || inbound.streams > 0,
       dead: () => void pipe.duplex.destroy(),
     };
     life.spawn((signal) => keepAlive(watched, this.#clock, signal));

@@ -3,6 +3,7 @@ export { Answering, decodeTarget, type RawRequest, type RawResponse, type Reques
 export { ask, failureFrom, type Question, readText } from "./ask.ts";
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
+export { type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
 export {
   type Dialable,
   type Link,
@@ -13,7 +14,7 @@ export {
   pathKinds,
   type Reach,
 } from "./link.ts";
-export { Network, type NetworkDeps, type NetworkOptions } from "./network.ts";
+export { Network, type NetworkDeps, type NetworkOptions, type ReverseLink } from "./network.ts";
 export type { Passage, PassageWay } from "./passage.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";

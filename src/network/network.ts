@@ -14,7 +14,7 @@ import { Attempts } from "./attempts.ts";
 import type { Carrier, Listener, ListenOptions, Pipe } from "./carrier.ts";
 import { H2Link } from "./h2-link.ts";
 import { HostNames, type Lookup, orAborted } from "./host-names.ts";
-import type { Dialable, Link, Reach } from "./link.ts";
+import type { Dialable, Link, Path, Reach } from "./link.ts";
 import { LinkPool } from "./link-pool.ts";
 import type { Passage, PassageWay } from "./passage.ts";
 import { type Attempt, race, type Way } from "./race.ts";
@@ -40,6 +40,14 @@ export interface NetworkDeps {
   readonly lookup?: Lookup;
   /** Whoever answers on this link proved this node's own key. @returns whether it is another machine @default it is not */
   readonly isTwin?: (link: Link, signal: AbortSignal) => Promise<boolean>;
+}
+
+/** The end of a link on which the other node asks, though this one dialled. */
+export interface ReverseLink {
+  readonly path: Path;
+  /** Resolves when it is gone, whoever ended it. */
+  readonly ended: Promise<void>;
+  close(): void;
 }
 
 interface Wanted {
@@ -123,23 +131,28 @@ export class Network implements Reach, AsyncDisposable {
   }
 
   /**
-   * Dials `target` so that it can ask here: what a node behind NAT does. Resolves once the link is up;
-   * it then lives on its own.
+   * Dials `target` so that it can ask here: what a node behind NAT does. Resolves once the key is proven; the link is then watched
+   * closely until it ends.
    * @throws {Failure} unreachable
    */
-  async answerOn(target: Dialable, signal: AbortSignal): Promise<void> {
+  async answerOn(target: Dialable, signal: AbortSignal): Promise<ReverseLink> {
     const failures: string[] = [];
     for (const endpoint of target.endpoints) {
       try {
         const pipe = await this.#deps.carrier.dial({ endpoint, expect: target.id, asks: false }, signal);
-        this.#deps.answering.take(pipe);
-        return;
+        return this.#answerOn(pipe);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         failures.push(error.message);
       }
     }
     throw new Failure("unreachable", failures.join("; ") || "no address of that node is known");
+  }
+
+  #answerOn(pipe: Pipe): ReverseLink {
+    const ended = new Promise<void>((resolve) => pipe.duplex.once("close", resolve));
+    this.#deps.answering.take(pipe, { watched: true });
+    return { path: pipe.path, ended, close: () => void pipe.duplex.destroy() };
   }
 
   /** Lets others dial this node. */

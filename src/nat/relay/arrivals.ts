@@ -1,0 +1,78 @@
+/**
+ * Those who come through a relay: `CONNECT arrive:<who asked>` on a link to it becomes a pipe like one that came by TCP.
+ *
+ * Only relays that this node chose may bring somebody, and nodes that it knows. Who comes proves his key inside; what the relay
+ * says of him is not believed.
+ */
+
+import type { Duplex } from "node:stream";
+import { isAbort, type Log, Scope } from "../../base/index.ts";
+import { admits, type Caller, Failure, type NodeId, shortNodeId } from "../../core/index.ts";
+import type { InnerTls, Pipe } from "../../network/index.ts";
+
+export interface ArrivalsDeps {
+  readonly inner: InnerTls;
+  /** Whether this node asked `id` to pass others on to it, or knows it. */
+  readonly mayBring: (id: NodeId) => boolean;
+  readonly take: (pipe: Pipe) => void;
+  readonly log: Log;
+}
+
+export interface ArrivalsOptions {
+  /** Links that are here through relays. @default 128 */
+  readonly max?: number;
+}
+
+export class Arrivals implements AsyncDisposable {
+  readonly #deps: ArrivalsDeps;
+  readonly #max: number;
+  readonly #scope = new Scope();
+  readonly #open = new Set<Duplex>();
+
+  constructor(deps: ArrivalsDeps, { max = 128 }: ArrivalsOptions = {}) {
+    this.#deps = deps;
+    this.#max = max;
+  }
+
+  /** The row of the table of tunnels. */
+  get tunnel() {
+    return {
+      kind: "arrive",
+      admits: admits.nodes,
+      open: async (_rest: string, caller: Caller) => this.#admit(caller),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close();
+    for (const stream of this.#open) stream.destroy();
+  }
+
+  /** @throws {Failure} not-allowed, busy */
+  #admit(caller: Caller): (stream: Duplex) => void {
+    const { mayBring } = this.#deps;
+    if (caller.kind !== "node" || !mayBring(caller.id)) {
+      throw new Failure("not-allowed", "this node did not choose you as its relay");
+    }
+    if (this.#open.size >= this.#max) throw new Failure("busy", "too many are here through relays already");
+    const via = caller.id;
+    return (stream) => {
+      this.#open.add(stream);
+      stream.once("close", () => this.#open.delete(stream));
+      if (this.#scope.signal.aborted) stream.destroy();
+      else this.#scope.spawn((signal) => this.#accept(stream, via, signal));
+    };
+  }
+
+  async #accept(stream: Duplex, via: NodeId, signal: AbortSignal): Promise<void> {
+    const { inner, take, log } = this.#deps;
+    try {
+      take(await inner.accept(stream, { via, remote: `via ${via}` }, signal));
+    } catch (error) {
+      stream.destroy();
+      if (isAbort(error, signal)) return;
+      if (error instanceof Failure) log.debug("nobody arrived", { via: shortNodeId(via), why: error.message });
+      else log.error("taking in whoever came through a relay failed", { error });
+    }
+  }
+}

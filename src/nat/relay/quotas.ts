@@ -1,0 +1,193 @@
+/**
+ * How much of this node's line others may use by being passed on, and what was used.
+ *
+ * Whoever pays for a stream has an account: bytes a second, bytes a day, streams at once, and for each stream its bytes and
+ * its time. All who are not trusted also share one account, so that many keys (they cost nothing) get no more than a few do.
+ * Accounts begin anew with the daemon.
+ */
+
+import { type Clock, LruMap } from "../../base/index.ts";
+import { Failure, formatSize, type NodeId } from "../../core/index.ts";
+
+export interface Quota {
+  readonly bytesPerSecond: number;
+  readonly bytesPerDay: number;
+  readonly streams: number;
+  readonly bytesPerStream: number;
+  readonly msPerStream: number;
+}
+
+/** trusted: own nodes and friends; guest: holds a grant that says so; stranger: everybody else. */
+export const relayRanks = ["trusted", "guest", "stranger"] as const;
+export type RelayRank = (typeof relayRanks)[number];
+
+const MIB = 1024 ** 2;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/**
+ * Strangers get what it takes to find a better path (a ping, a table, the signals for punching), and no more: libp2p's relays give
+ * two minutes and 128 KiB. Guests get an evening of work. Own nodes and friends are held to nothing.
+ */
+export const defaultQuotas: Readonly<Record<RelayRank, Quota>> = {
+  trusted: {
+    bytesPerSecond: Number.POSITIVE_INFINITY,
+    bytesPerDay: Number.POSITIVE_INFINITY,
+    streams: 512,
+    bytesPerStream: Number.POSITIVE_INFINITY,
+    msPerStream: Number.POSITIVE_INFINITY,
+  },
+  guest: {
+    bytesPerSecond: 8 * MIB,
+    bytesPerDay: 20 * 1024 * MIB,
+    streams: 32,
+    bytesPerStream: Number.POSITIVE_INFINITY,
+    msPerStream: 12 * 60 * MINUTE_MS,
+  },
+  stranger: {
+    bytesPerSecond: 128 * 1024,
+    bytesPerDay: 16 * MIB,
+    streams: 4,
+    bytesPerStream: MIB / 2,
+    msPerStream: 2 * MINUTE_MS,
+  },
+};
+
+/** Guests and strangers together. */
+const defaultShared: Quota = {
+  bytesPerSecond: 16 * MIB,
+  bytesPerDay: 100 * 1024 * MIB,
+  streams: 256,
+  bytesPerStream: Number.POSITIVE_INFINITY,
+  msPerStream: Number.POSITIVE_INFINITY,
+};
+/** Strangers together. */
+const defaultStrangers: Quota = {
+  ...defaultShared,
+  bytesPerSecond: MIB,
+  bytesPerDay: 2 * 1024 * MIB,
+  streams: 64,
+};
+/** Accounts that are remembered; whoever falls out had the fewest streams of late. */
+const MAX_ACCOUNTS = 4_096;
+/** What may go at once after a pause. */
+const BURST_MS = 1_000;
+
+export interface QuotasOptions {
+  readonly ranks?: Partial<Record<RelayRank, Quota>>;
+  readonly shared?: Partial<Quota>;
+  readonly strangers?: Partial<Quota>;
+}
+
+/** One stream that is passed on. */
+export interface Allowance {
+  /** @returns how long to wait before it goes on @throws {Failure} too-large, too-often: with which the stream breaks */
+  spend(bytes: number): number;
+  readonly msLeft: number;
+  /** Gives its place back. Twice is the same as once. */
+  end(): void;
+}
+
+export class Quotas {
+  readonly #clock: Clock;
+  readonly #quotas: Readonly<Record<RelayRank, Quota>>;
+  readonly #accounts = new LruMap<NodeId, Account>(MAX_ACCOUNTS);
+  readonly #shared: Account;
+  readonly #strangers: Account;
+
+  constructor(clock: Clock, { ranks, shared, strangers }: QuotasOptions = {}) {
+    this.#clock = clock;
+    this.#quotas = { ...defaultQuotas, ...ranks };
+    this.#shared = new Account(clock, { ...defaultShared, ...shared }, "this relay");
+    this.#strangers = new Account(clock, { ...defaultStrangers, ...strangers }, "this relay for strangers");
+  }
+
+  /** @throws {Failure} busy, too-often */
+  open(payer: NodeId, rank: RelayRank): Allowance {
+    const quota = this.#quotas[rank];
+    const accounts = [this.#accountOf(payer, quota), ...this.#common(rank)];
+    for (const account of accounts) account.check();
+    for (const account of accounts) account.streams++;
+    let spent = 0;
+    let open = true;
+    return {
+      msLeft: quota.msPerStream,
+      spend: (bytes) => {
+        spent += bytes;
+        if (spent > quota.bytesPerStream)
+          throw new Failure("too-large", `this relay passes on ${formatSize(quota.bytesPerStream)} at a time for you`);
+        return Math.max(...accounts.map((account) => account.spend(bytes)));
+      },
+      end: () => {
+        if (open) for (const account of accounts) account.streams--;
+        open = false;
+      },
+    };
+  }
+
+  #common(rank: RelayRank): readonly Account[] {
+    if (rank === "trusted") return [];
+    return rank === "guest" ? [this.#shared] : [this.#strangers, this.#shared];
+  }
+
+  #accountOf(payer: NodeId, quota: Quota): Account {
+    const known = this.#accounts.get(payer);
+    // Whoever was promoted or demoted since begins anew: what runs ends by the account that it has.
+    if (known?.quota === quota) return known;
+    const account = new Account(this.#clock, quota, "you");
+    this.#accounts.set(payer, account);
+    return account;
+  }
+}
+
+class Account {
+  readonly quota: Quota;
+  readonly #clock: Clock;
+  readonly #whose: string;
+  streams = 0;
+  #day = 0;
+  #today = 0;
+  /** When what was taken so far will have been paid for. */
+  #paidAt = 0;
+
+  constructor(clock: Clock, quota: Quota, whose: string) {
+    this.#clock = clock;
+    this.quota = quota;
+    this.#whose = whose;
+  }
+
+  /** Whether one more stream may open. @throws {Failure} busy, too-often */
+  check(): void {
+    const { streams, bytesPerDay } = this.quota;
+    const of = this.#whose === "you" ? "for you" : `by ${this.#whose}`;
+    if (this.streams >= streams) {
+      throw new Failure("busy", `${streams} links are passed on ${of} already`, {
+        hint: "try again in a minute, or ask the owner of the relay for an invite",
+      });
+    }
+    this.#turnDay();
+    if (this.#today >= bytesPerDay) {
+      throw new Failure("too-often", `${formatSize(bytesPerDay)} were passed on ${of} today, and that is all`, {
+        hint: "use another relay, or ask the owner of this one for an invite",
+      });
+    }
+  }
+
+  /** @throws {Failure} too-often */
+  spend(bytes: number): number {
+    const { bytesPerSecond, bytesPerDay } = this.quota;
+    this.#turnDay();
+    this.#today += bytes;
+    if (this.#today > bytesPerDay) throw new Failure("too-often", "what may be passed on in a day is used up");
+    if (bytesPerSecond === Number.POSITIVE_INFINITY) return 0;
+    const now = this.#clock.now();
+    this.#paidAt = Math.max(this.#paidAt, now - BURST_MS) + (bytes / bytesPerSecond) * 1_000;
+    return Math.max(0, this.#paidAt - now);
+  }
+
+  #turnDay(): void {
+    const day = Math.floor(this.#clock.now() / DAY_MS);
+    if (day !== this.#day) this.#today = 0;
+    this.#day = day;
+  }
+}

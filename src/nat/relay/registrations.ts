@@ -1,0 +1,116 @@
+/**
+ * Who wants to be reached through this node: few strangers, each for a while, and only with a link that is up.
+ *
+ * A stranger's reverse link is kept for this and for nothing else.
+ */
+
+import type { Clock } from "../../base/index.ts";
+import { Failure, type NodeId } from "../../core/index.ts";
+import type { Link } from "../../network/index.ts";
+
+export interface RegistrationsDeps {
+  readonly existing: (id: NodeId) => Link | undefined;
+  /** Own nodes, friends and guests: not counted as strangers. */
+  readonly isKnown: (id: NodeId) => boolean;
+  readonly clock: Clock;
+}
+
+export interface RegistrationsOptions {
+  /** Renewed at half of it. @default 7_200_000 */
+  readonly ttlMs?: number;
+  /** @default 32, half of the reverse links that a node takes from strangers */
+  readonly maxStrangers?: number;
+  /** @default 256 */
+  readonly max?: number;
+}
+
+/** Between asking and the link that has to follow, and while a lost link comes back. */
+const WITHOUT_LINK_MS = 30_000;
+
+interface Registration {
+  until: number;
+  /** Since when (Clock.now) it has had no link. */
+  linklessSince: number;
+  link: Link | undefined;
+  kept: Disposable | undefined;
+}
+
+export class Registrations {
+  readonly #deps: RegistrationsDeps;
+  readonly #options: Required<RegistrationsOptions>;
+  readonly #all = new Map<NodeId, Registration>();
+
+  constructor(deps: RegistrationsDeps, { ttlMs = 7_200_000, maxStrangers = 32, max = 256 }: RegistrationsOptions = {}) {
+    this.#deps = deps;
+    this.#options = { ttlMs, maxStrangers, max };
+  }
+
+  /** @returns how long it holds @throws {Failure} busy */
+  add(id: NodeId): number {
+    this.#prune();
+    const { clock } = this.#deps;
+    const { ttlMs } = this.#options;
+    const until = clock.now() + ttlMs;
+    const known = this.#all.get(id);
+    if (known !== undefined) known.until = until;
+    else {
+      this.#checkRoom(id);
+      this.#all.set(id, { until, linklessSince: clock.now(), link: undefined, kept: undefined });
+    }
+    this.linked(id);
+    return ttlMs;
+  }
+
+  has(id: NodeId): boolean {
+    this.#prune();
+    return this.#all.has(id);
+  }
+
+  /** A link to `id` came up: it is kept open while the registration lasts. */
+  linked(id: NodeId): void {
+    const registration = this.#all.get(id);
+    const link = this.#deps.existing(id);
+    if (registration === undefined || link === undefined || registration.link === link) return;
+    registration.kept?.[Symbol.dispose]();
+    registration.link = link;
+    registration.kept = link.keep();
+    void link.ended.then(() => {
+      if (registration.link !== link) return;
+      registration.link = undefined;
+      registration.linklessSince = this.#deps.clock.now();
+      this.linked(id); // there may be another one
+    });
+  }
+
+  get size(): number {
+    this.#prune();
+    return this.#all.size;
+  }
+
+  /** Those of whom `which` is true end. */
+  end(which: (id: NodeId) => boolean): void {
+    for (const id of this.#all.keys()) if (which(id)) this.#end(id);
+  }
+
+  #checkRoom(id: NodeId): void {
+    const { isKnown } = this.#deps;
+    const strangers = [...this.#all.keys()].filter((each) => !isKnown(each)).length;
+    const { max, maxStrangers } = this.#options;
+    if (this.#all.size < max && (isKnown(id) || strangers < maxStrangers)) return;
+    throw new Failure("busy", "this relay has as many nodes to pass links on to as it takes", {
+      hint: "ask another node, or the owner of this one for an invite",
+    });
+  }
+
+  #prune(): void {
+    const now = this.#deps.clock.now();
+    for (const [id, { until, link, linklessSince }] of this.#all)
+      if (until <= now || (link === undefined && now - linklessSince >= WITHOUT_LINK_MS)) this.#end(id);
+  }
+
+  #end(id: NodeId): void {
+    const registration = this.#all.get(id);
+    this.#all.delete(id);
+    registration?.kept?.[Symbol.dispose](); // nobody keeps it: the pool closes it when it is idle
+  }
+}

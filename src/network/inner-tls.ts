@@ -1,0 +1,114 @@
+/**
+ * TLS inside a byte stream that another node passes on: what comes out is a pipe like one over TCP.
+ *
+ * The node in between sees ciphertext alone; what it drops, delays or changes, the handshake and the records notice. Those who
+ * come through it are held to what those who come by TCP are: few handshakes at once, most of them not from one and the
+ * same relay, and none that takes long.
+ */
+
+import type { Duplex } from "node:stream";
+import { type Clock, within } from "../base/index.ts";
+import { Failure, type NodeId } from "../core/index.ts";
+import type { Pipe } from "./carrier.ts";
+import { HalfOpen } from "./half-open.ts";
+import type { Identity } from "./identity.ts";
+import { Tls } from "./tls.ts";
+
+export interface InnerTlsDeps {
+  readonly identity: Identity;
+  readonly clock: Clock;
+}
+
+export interface InnerTlsOptions {
+  /** From the open stream to a proven key. @default 10_000 */
+  readonly handshakeTimeoutMs?: number;
+  /** Of those who come, under way at once. @default 64 */
+  readonly maxHandshakes?: number;
+  /** Of these, through one relay. @default 16 */
+  readonly maxHandshakesPerRelay?: number;
+}
+
+/** Who passes it on, and what people call that. */
+export interface Passed {
+  readonly via: NodeId;
+  readonly remote: string;
+}
+
+export interface InnerDial extends Passed {
+  readonly expect: NodeId;
+  /** false: this end answers. @default true */
+  readonly asks?: boolean;
+}
+
+export class InnerTls {
+  readonly #clock: Clock;
+  readonly #tls: Tls;
+  readonly #timeoutMs: number;
+  readonly #halfOpen: HalfOpen;
+
+  constructor({ identity, clock }: InnerTlsDeps, options: InnerTlsOptions = {}) {
+    this.#clock = clock;
+    this.#tls = new Tls(identity);
+    this.#timeoutMs = options.handshakeTimeoutMs ?? 10_000;
+    const { maxHandshakes: max = 64, maxHandshakesPerRelay: maxPerGroup = 16 } = options;
+    this.#halfOpen = new HalfOpen({ max, maxPerGroup });
+  }
+
+  /**
+   * A pipe to whoever is meant. `duplex` belongs to it, or is destroyed.
+   * @throws {Failure} unreachable, wrong-key, timed-out
+   */
+  async dial(duplex: Duplex, { expect, asks = true, ...passed }: InnerDial, signal: AbortSignal): Promise<Pipe> {
+    const { socket, peer } = await this.#inTime(duplex, signal, (attempt) =>
+      this.#tls.dial(duplex, { expect, asks }, attempt),
+    );
+    return pipeOf(socket, passed, { peer, asks });
+  }
+
+  /**
+   * The pipe of somebody who comes through a relay; whoever shows no key is sent away. `duplex` belongs to it, or is destroyed.
+   * @throws {Failure} unreachable, busy, timed-out
+   */
+  async accept(duplex: Duplex, passed: Passed, signal: AbortSignal): Promise<Pipe> {
+    const newcomer = { group: passed.via, isTrusted: false, destroy: () => void duplex.destroy() };
+    this.#halfOpen.add(newcomer);
+    try {
+      const { socket, peer, protocol } = await this.#inTime(duplex, signal, (attempt) =>
+        this.#tls.accept(duplex, attempt),
+      );
+      if (peer === undefined || protocol === "http1") {
+        socket.destroy();
+        throw new Failure("unreachable", "who comes through a relay must show a key");
+      }
+      return pipeOf(socket, passed, { peer, asks: protocol === "reverse" });
+    } finally {
+      this.#halfOpen.delete(newcomer);
+    }
+  }
+
+  async #inTime<T>(duplex: Duplex, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const timeoutMs = this.#timeoutMs;
+    const late = () => new Failure("timed-out", `no answer within ${timeoutMs / 1000} s`);
+    try {
+      return await within({ clock: this.#clock, timeoutMs, late }, work, signal);
+    } catch (error) {
+      duplex.destroy();
+      throw error;
+    }
+  }
+}
+
+function pipeOf(
+  socket: Duplex & { readonly bytesRead: number },
+  { via, remote }: Passed,
+  { peer, asks }: { readonly peer: NodeId; readonly asks: boolean },
+): Pipe {
+  return {
+    duplex: socket,
+    peer,
+    path: { kind: "relayed", remote, via },
+    asks,
+    http: "h2",
+    bytesRead: () => socket.bytesRead,
+  };
+}
