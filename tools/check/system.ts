@@ -17,7 +17,8 @@ interface Package {
 const packages: readonly Package[] = [
   { name: "iproute2", program: "ip", why: "network namespaces, and `tc netem` for their delay and loss" },
   { name: "nftables", program: "nft", why: "firewalls inside those namespaces" },
-  { name: "python3", program: "python3", why: "the same delay and loss where the kernel lacks netem" },
+  { name: "python3", program: "python3", why: "routers that forget, and delay and loss where the kernel lacks netem" },
+  { name: "miniupnpd-nftables", program: "miniupnpd", why: "routers that open ports when asked" },
   { name: "curl", program: "curl", why: "a stock HTTP/2 client against the API" },
   { name: "openssl", program: "openssl", why: "a stock TLS client against the listener" },
   {

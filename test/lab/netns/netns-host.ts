@@ -25,18 +25,25 @@ export interface Rule {
   readonly port?: number;
 }
 
+/** With their prefix lengths. */
 export interface Addresses {
-  /** With its prefix length. */
-  readonly ip4: string;
-  readonly ip6: string;
+  readonly ip4?: string;
+  readonly ip6?: string;
+}
+
+/** What addresses a network has to give. */
+export interface AddressPlan {
+  /** Those that no host has had yet. */
+  readonly fresh: () => Addresses;
+  /** Where everything goes that is not in the network, without prefix lengths. @default nowhere */
+  readonly gateway?: Addresses;
 }
 
 export interface NetnsHostDeps {
   readonly namespace: string;
   readonly cable: Cable;
   readonly families: readonly (4 | 6)[];
-  /** Addresses that no host has had yet. */
-  readonly freshAddresses: () => Addresses;
+  readonly plan: AddressPlan;
 }
 
 export class NetnsHost {
@@ -122,15 +129,19 @@ add rule inet lab input ${match.join(" ")} ${verdict}
 
   /** Gives it addresses that nobody had before, in place of those that it has. */
   async readdress(): Promise<void> {
-    const { families, freshAddresses } = this.#deps;
-    const fresh = freshAddresses();
+    const { families, plan } = this.#deps;
+    const fresh = plan.fresh();
     for (const family of families) {
       const key = family === 4 ? "ip4" : "ip6";
       // The old one first: with the oldest IPv4 address of a network the kernel takes the later ones away.
       const old = this.#addresses?.[key];
       if (old !== undefined) await ip("-n", this.namespace, "address", "delete", old, "dev", "eth0");
+      const address = fresh[key];
+      if (address === undefined) continue;
       // nodad: no second of waiting whether somebody else has it.
-      await ip("-n", this.namespace, "address", "add", fresh[key], "dev", "eth0", ...(family === 6 ? ["nodad"] : []));
+      await ip("-n", this.namespace, "address", "add", address, "dev", "eth0", ...(family === 6 ? ["nodad"] : []));
+      const via = plan.gateway?.[key];
+      if (via !== undefined) await ip("-n", this.namespace, `-${family}`, "route", "replace", "default", "via", via);
     }
     this.#addresses = fresh;
   }
@@ -147,7 +158,7 @@ add rule inet lab input ${match.join(" ")} ${verdict}
   }
 
   #plain(key: keyof Addresses): string {
-    const [address] = this.#addresses?.[key].split("/") ?? [];
+    const [address] = this.#addresses?.[key]?.split("/") ?? [];
     if (address === undefined || !this.#deps.families.includes(key === "ip4" ? 4 : 6)) {
       throw new Error(`${this.namespace} has no ${key}`);
     }

@@ -14,7 +14,7 @@ export class NetnsProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   #stdout = "";
   #stderr = "";
-  #news: () => void = () => {};
+  readonly #waiting = new Set<() => void>();
   /** The exit code, or the signal's name. */
   readonly ended: Promise<number | string>;
 
@@ -77,12 +77,17 @@ export class NetnsProcess implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = () => reject(signal.reason as Error);
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#news = resolve;
+    this.#waiting.add(resolve);
     try {
       await promise;
     } finally {
       signal.removeEventListener("abort", onAbort);
+      this.#waiting.delete(resolve);
     }
+  }
+
+  #news(): void {
+    for (const resolve of this.#waiting) resolve();
   }
 
   #keep(which: "out" | "err", chunk: string): void {

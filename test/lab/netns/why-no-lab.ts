@@ -21,6 +21,16 @@ export function whyNoShapedLab(): string | false {
   );
 }
 
+/** The same for an internet with routers, whose connections python3 makes them forget. */
+export function whyNoNatLab(): string | false {
+  return whyNoLab() || (isInstalled("python3") ? false : "there is no python3");
+}
+
+/** The same for a router that opens ports when asked. */
+export function whyNoUpnpLab(): string | false {
+  return whyNoNatLab() || (isInstalled("miniupnpd") ? false : "not installed: miniupnpd (package miniupnpd-nftables)");
+}
+
 /** Whether this kernel delays packets by itself. */
 export function hasNetem(): boolean {
   netem ??= inProbe((name) => {
