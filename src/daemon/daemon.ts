@@ -7,6 +7,7 @@ import { type RouteRow, serveAccess } from "../access/index.ts";
 import { Scope } from "../base/index.ts";
 import { type Caller, Failure } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
+import { serveReach } from "../nat/index.ts";
 import type { RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
 import { serveTable } from "../table/index.ts";
@@ -18,6 +19,7 @@ import { LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
 import { openOwnerSide, type OwnerSide } from "./owner-side.ts";
 import { buildParts, type Parts } from "./parts.ts";
+import { reachOf } from "./reaching.ts";
 import { serveDaemon } from "./serve.ts";
 import { countsOf, statusOf } from "./status.ts";
 import { tunnelOpener } from "./tunnels.ts";
@@ -108,6 +110,7 @@ function pluginsOf({ parts, owner }: Sides, metrics: Metrics) {
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
     pluginOfAccess(parts),
+    serveReach({ dialBack: parts.dialBack, show: () => reachOf(parts) }),
   ];
 }
 

@@ -12,8 +12,10 @@ import { type Clock, Topic } from "../base/index.ts";
 import { type AllowedNetworks, classifyAddress } from "../core/index.ts";
 
 const MAX_ADDRESSES = 4;
-/** A laptop that changes its network is noticed within this. */
-const LOOK_EVERY_MS = 5_000;
+/** A laptop that changes its network is noticed within this: half of what is promised, since links are proved after it. */
+const LOOK_EVERY_MS = 2_000;
+/** The calendar went on for so much longer than the clock: the machine slept, or was stopped. */
+const SLEPT_MS = 5_000;
 
 export interface OwnAddressesDeps {
   readonly allowed: AllowedNetworks;
@@ -24,6 +26,8 @@ export interface OwnAddressesDeps {
 
 export class OwnAddresses {
   readonly changes = new Topic<readonly string[]>();
+  /** The addresses changed, or the machine slept and may be anywhere. */
+  readonly moves = new Topic<"changed" | "slept">();
   readonly #deps: OwnAddressesDeps;
   #all: readonly string[];
 
@@ -51,12 +55,32 @@ export class OwnAddresses {
 
   /** Looks again and again until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
     while (!signal.aborted) {
-      await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
+      const [before, wallBefore] = [clock.now(), clock.wallTime()];
+      await clock.sleep(LOOK_EVERY_MS, signal);
       const found = this.#look();
-      if (found.join() === this.#all.join()) continue;
+      const hasChanged = found.join() !== this.#all.join();
       this.#all = found;
-      this.changes.publish(found);
+      if (hasChanged) this.changes.publish(found);
+      // Most clocks stand still while a machine sleeps, some do not.
+      const lasted = Math.max(clock.now() - before, clock.wallTime() - wallBefore);
+      if (hasChanged) this.moves.publish("changed");
+      else if (lasted > LOOK_EVERY_MS + SLEPT_MS) this.moves.publish("slept");
+    }
+  }
+
+  /** Resolves when this machine has moved or slept. */
+  async nextMove(signal: AbortSignal): Promise<"changed" | "slept"> {
+    const { promise, resolve, reject } = Promise.withResolvers<"changed" | "slept">();
+    const onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    using _listening = this.moves.on(resolve);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   }
 

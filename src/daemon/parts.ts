@@ -17,6 +17,7 @@ import { askDescription } from "./ask.ts";
 import type { Ground } from "./ground.ts";
 import { Lending } from "./lending.ts";
 import { OwnRecord } from "./own-record.ts";
+import { openReaching, type Reached } from "./reaching.ts";
 import { Twins } from "./twins.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
@@ -27,6 +28,7 @@ interface Self {
 }
 
 interface Reaching {
+  readonly carrier: TcpCarrier;
   readonly answering: Answering;
   readonly network: Network;
   readonly lending: Lending;
@@ -44,20 +46,25 @@ interface Measuring {
   readonly rounds: MeasureRounds;
 }
 
-export type Parts = Ground & Self & Reaching & Knowing & Measuring;
+export type Parts = Ground & Self & Reaching & Knowing & Measuring & Reached;
 
 /** Whom this node knows: asked by those who are built before the answer is. */
 interface Acquaintance {
   isKnown(id: NodeId): boolean;
+  lendingChanged(): void;
 }
 
 export function buildParts(ground: Ground, scope: Scope): Parts {
-  const acquaintance: Acquaintance = { isKnown: () => false };
+  const acquaintance: Acquaintance = { isKnown: () => false, lendingChanged: () => {} };
   const self = describeSelf(ground);
   const reaching = openReach({ ...ground, ...self, acquaintance }, scope);
   const knowing = openKnowing({ ...ground, ...self, ...reaching }, scope);
   acquaintance.isKnown = (id) => knowing.table.relationOf(id) !== undefined || knowing.grants.of(id) !== undefined;
-  return { ...ground, ...self, ...reaching, ...knowing, ...openMeasuring({ ...ground, ...reaching, ...knowing }) };
+  const measuring = openMeasuring({ ...ground, ...reaching, ...knowing });
+  const known = { ...ground, ...self, ...reaching, ...knowing, ...measuring };
+  const reached = openReaching(known, scope);
+  acquaintance.lendingChanged = () => reached.reachability.recheck({ forget: true });
+  return { ...known, ...reached };
 }
 
 function describeSelf({ clock, log, home, identity, boot, database, name, config }: Ground): Self {
@@ -97,7 +104,6 @@ function openReach(
     allowed,
     config,
     addresses,
-    own,
     twins,
     boot,
     acquaintance,
@@ -124,17 +130,18 @@ function openReach(
       },
     }),
   );
-  const tell = () => own.update({ lends: lending.on, port: whereabouts.port, addresses: [...whereabouts.told] });
   const lending = scope.own(
     new Lending(
-      { listen: (options, signal) => network.listen(options, signal), changed: () => tell(), log },
+      {
+        listen: (options, signal) => network.listen(options, signal),
+        changed: () => acquaintance.lendingChanged(),
+        log,
+      },
       { port: config.port, hosts: config.listen },
     ),
   );
   const whereabouts = new Whereabouts(lending, addresses);
-  const subscription = addresses.changes.on(() => tell());
-  scope.defer(() => subscription[Symbol.dispose]());
-  return { answering, network, lending, whereabouts };
+  return { carrier, answering, network, lending, whereabouts };
 }
 
 function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {

@@ -29,6 +29,8 @@ export interface DialRequest {
   readonly expect: NodeId | undefined;
   /** false: this end wants to answer (a reverse link). */
   readonly asks: boolean;
+  /** An address of this machine. @default the system's choice */
+  readonly from?: string | undefined;
 }
 
 export interface Carrier {

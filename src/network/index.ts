@@ -2,6 +2,7 @@
 export { Answering, decodeTarget, type RawRequest, type RawResponse, type Requests, type Tunnel } from "./answering.ts";
 export { ask, failureFrom, type Question, readText } from "./ask.ts";
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
+export { type Errand, openErrand } from "./errand.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
 export { type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
 export {
@@ -16,5 +17,6 @@ export {
 } from "./link.ts";
 export { Network, type NetworkDeps, type NetworkOptions, type ReverseLink } from "./network.ts";
 export type { Passage, PassageWay } from "./passage.ts";
+export { proveLinks } from "./prove-links.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";

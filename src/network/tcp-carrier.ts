@@ -54,9 +54,9 @@ export class TcpCarrier implements Carrier {
     };
   }
 
-  async dial({ endpoint, expect, asks }: DialRequest, signal: AbortSignal): Promise<Pipe> {
+  async dial({ endpoint, expect, asks, from }: DialRequest, signal: AbortSignal): Promise<Pipe> {
     const end = await this.#inTime(endpoint, signal, async (attempt) =>
-      this.#tls.dial(await connectTcp(endpoint, attempt), { expect, asks }, attempt),
+      this.#tls.dial(await connectTcp(endpoint, from, attempt), { expect, asks }, attempt),
     );
     return pipeFrom(end, asks, formatEndpoint(endpoint));
   }
@@ -148,7 +148,7 @@ function onConnection(
   });
 }
 
-function connectTcp({ host, port }: Endpoint, signal: AbortSignal): Promise<Socket> {
+function connectTcp({ host, port }: Endpoint, from: string | undefined, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = new Socket();
     const onAbort = () => {
@@ -165,7 +165,8 @@ function connectTcp({ host, port }: Endpoint, signal: AbortSignal): Promise<Sock
       signal.removeEventListener("abort", onAbort);
       reject(new Failure("unreachable", connectErrors[cause.code ?? ""] ?? cause.message, { cause }));
     });
-    socket.connect({ host, port, autoSelectFamily: false }); // happy eyeballs are ours, over all carriers
+    const own = from === undefined ? {} : { localAddress: from };
+    socket.connect({ host, port, ...own, autoSelectFamily: false }); // happy eyeballs are ours, over all carriers
   });
 }
 

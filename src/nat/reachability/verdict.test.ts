@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fakeId } from "../../../test/support/fake-link.ts";
+import { type Answer, type Candidate, judge, needsRelay, noVerdict, type Self, toRecord } from "./verdict.ts";
+
+describe("judge", () => {
+  test("calls an address verified once two networks got through", () => {
+    const [address] = judge([{ candidate: own, answers: [open("a"), open("b")] }]).addresses;
+    assert.deepEqual([address?.address, address?.finding, address?.reachedBy], [FOUR, "verified", 2]);
+  });
+
+  test("takes two nodes on one network for one", () => {
+    const [address] = judge([{ candidate: own, answers: [open("a"), { ...open("a"), by: fakeId(9) }] }]).addresses;
+    assert.equal(address?.finding, "unsure");
+  });
+
+  test("is not led astray by one liar", () => {
+    const answers = [open("a"), open("b"), answer("c", "refused")];
+    assert.equal(judge([{ candidate: own, answers }]).addresses[0]?.finding, "verified");
+    const refuted = [answer("a", "silent"), answer("b", "silent"), open("c")];
+    assert.equal(judge([{ candidate: own, answers: refuted }]).addresses[0]?.finding, "silent");
+  });
+
+  test("tells a refusal from silence", () => {
+    const refused = judge([{ candidate: own, answers: [answer("a", "refused"), answer("b", "refused")] }]);
+    assert.equal(refused.addresses[0]?.finding, "refused");
+    assert.equal(judge([{ candidate: own, answers: [] }]).addresses[0]?.finding, "untried");
+  });
+
+  test("counts only those who saw the address that most saw, so that nobody can name another's", () => {
+    const answers = [
+      { ...open("a"), observed: "20.9.9.9" },
+      { ...open("b"), observed: EXTERNAL },
+    ];
+    const { addresses } = judge([{ candidate: behind, answers }]);
+    assert.equal(addresses[0]?.finding, "unsure");
+  });
+
+  test("notices that others see it at different addresses", () => {
+    const answers = [
+      { ...answer("a", "silent"), observed: "20.9.9.9" },
+      { ...answer("b", "silent"), observed: EXTERNAL },
+    ];
+    assert.equal(judge([{ candidate: behind, answers }]).differs, true);
+    assert.equal(judge([{ candidate: own, answers: [open("a"), open("b")] }]).differs, false);
+  });
+});
+
+describe("toRecord", () => {
+  test("keeps own addresses where there was nobody to ask", () => {
+    const record = toRecord(noVerdict, self);
+    assert.deepEqual(record, { addresses: [SIX, FOUR], port: 8088, udpPort: 8088, nat: "unknown" });
+    assert.equal(needsRelay(record, noVerdict), false);
+  });
+
+  test("leaves out what two networks refuted, and keeps what one did", () => {
+    const verdict = judge([{ candidate: own, answers: [answer("a", "silent"), answer("b", "silent")] }]);
+    assert.deepEqual(toRecord(verdict, self).addresses, [SIX]);
+    assert.equal(needsRelay(toRecord(verdict, self), verdict), true);
+    const doubt = judge([{ candidate: own, answers: [answer("a", "silent")] }]);
+    assert.deepEqual(toRecord(doubt, self).addresses, [SIX, FOUR]);
+    assert.equal(needsRelay(toRecord(doubt, self), doubt), true);
+  });
+
+  test("believes a mapping once it is verified, not before", () => {
+    const inside: Self = { ...self, told: [] };
+    const seen = (place: string): Answer => ({ ...open(place), observed: EXTERNAL, udp: "open" });
+    const one = judge([{ candidate: behind, answers: [seen("a")] }]);
+    assert.deepEqual(toRecord(one, inside), { addresses: [], port: 8088, udpPort: 0, nat: "unknown" });
+    const two = judge([{ candidate: behind, answers: [seen("a"), seen("b")] }]);
+    assert.deepEqual(toRecord(two, inside), { addresses: [EXTERNAL], port: 8088, udpPort: 8088, nat: "mapped" });
+    assert.equal(needsRelay(toRecord(two, inside), two), false);
+  });
+
+  test("tells of another external port where no address has the one that it listens on", () => {
+    const answers = ["a", "b"].map((place) => ({ ...open(place), observed: EXTERNAL }));
+    const verdict = judge([{ candidate: { ...behind, port: 8090 }, answers }]);
+    const { addresses, port } = toRecord(verdict, { ...self, told: [] });
+    assert.deepEqual([addresses, port], [[EXTERNAL], 8090]);
+    assert.deepEqual(toRecord(verdict, { ...self, told: [SIX] }).addresses, [SIX]);
+  });
+
+  test("says what the DHT found out where nobody gets through by TCP", () => {
+    const answers = ["a", "b"].map((place) => ({ ...answer(place, "silent"), observed: EXTERNAL }));
+    const verdict = judge([{ candidate: behind, answers }]);
+    const nat = (udpMapping: Self["udpMapping"]) => toRecord(verdict, { ...self, told: [], udpMapping }).nat;
+    assert.deepEqual(
+      [nat("cone"), nat("symmetric"), nat("blocked"), nat(undefined)],
+      ["cone", "symmetric", "blocked", "unknown"],
+    );
+  });
+
+  test("leaves the UDP port out where UDP does not get through", () => {
+    const answers = ["a", "b"].map((place): Answer => ({ ...open(place), udp: "silent" }));
+    assert.equal(toRecord(judge([{ candidate: own, answers }]), self).udpPort, 0);
+  });
+});
+
+const FOUR = "20.0.0.2";
+const SIX = "2a00::2";
+const EXTERNAL = "20.7.7.7";
+const own: Candidate = { family: 4, from: FOUR, port: 8088, udp: 8088, mapped: false };
+const behind: Candidate = { family: 4, from: undefined, port: 8088, udp: 8088, mapped: true };
+const self: Self = { told: [SIX, FOUR], port: 8088, udpPort: 8088, udpMapping: undefined };
+
+function open(place: string): Answer {
+  return answer(place, "open");
+}
+
+function answer(place: string, tcp: Answer["tcp"]): Answer {
+  return { by: fakeId(place.charCodeAt(0)), place, observed: FOUR, tcp, udp: undefined };
+}
