@@ -1,6 +1,7 @@
 /** netns: a network of Linux namespaces on this machine, with delay, loss, firewalls and partitions. */
 export type { Shape } from "./cable.ts";
 export { type Internet, NatLab } from "./nat-lab.ts";
+export { type HostName, ROUTER_KINDS } from "./nat-topology.ts";
 export { NetnsHost, type NetnsHostOptions, type Rule } from "./netns-host.ts";
 export { NetnsLab, type Topology } from "./netns-lab.ts";
 export { NetnsNode, NetnsNodes } from "./netns-node.ts";

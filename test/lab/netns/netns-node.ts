@@ -2,12 +2,14 @@
  * The real program on a machine of a lab: `p2prc` in its namespace, with a home of its own.
  *
  * It is told nothing but what a person would tell it: no allowed networks, every address, the usual port. One switch
- * is a LAN, so a lab that plays the internet keeps nodes from looking for each other there.
+ * is a LAN, so a `NetnsLab` that plays the internet keeps nodes from looking for each other there; a `NatLab` need not.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { type Internet, NatLab } from "./nat-lab.ts";
+import type { HostName } from "./nat-topology.ts";
 import type { NetnsHost } from "./netns-host.ts";
 import { NetnsLab, type Topology } from "./netns-lab.ts";
 import type { NetnsProcess } from "./netns-process.ts";
@@ -44,7 +46,7 @@ export class NetnsNode {
 
   /** Lends in the foreground. @returns once it listens, with what it says then */
   async serve(...words: readonly string[]): Promise<string> {
-    const daemon = this.#start("serve", ...words);
+    const daemon = this.start("serve", ...words);
     this.#daemon = daemon;
     await daemon.says(/^to let somebody in/m, AbortSignal.timeout(READY_MS));
     return daemon.stdout;
@@ -57,7 +59,7 @@ export class NetnsNode {
   }
 
   async run(...words: readonly string[]): Promise<SaidThere> {
-    const program = this.#start(...words);
+    const program = this.start(...words);
     const exit = await program.ended;
     return { exit, stdout: program.stdout, stderr: program.stderr };
   }
@@ -69,13 +71,14 @@ export class NetnsNode {
     return JSON.parse(stdout) as T;
   }
 
-  /** Becomes a friend of `issuer`, by an invite. */
-  async join(issuer: NetnsNode): Promise<void> {
-    const { link } = await issuer.json<{ link: string }>("invite");
+  /** Becomes a friend of `issuer`, by an invite that is made with these words. */
+  async join(issuer: NetnsNode, ...words: readonly string[]): Promise<void> {
+    const { link } = await issuer.json<{ link: string }>("invite", ...words);
     await this.json("join", link);
   }
 
-  #start(...words: readonly string[]): NetnsProcess {
+  /** Runs `p2prc` with these words here. It dies with the lab. */
+  start(...words: readonly string[]): NetnsProcess {
     return this.host.spawn([process.execPath, BIN, ...words], {
       env: {
         PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
@@ -90,26 +93,52 @@ export class NetnsNode {
   }
 }
 
+/** Anything with machines in it. */
+interface Machines<Name extends string> extends AsyncDisposable {
+  readonly hosts: Readonly<Record<Name, NetnsHost>>;
+}
+
+interface OpenNodes {
+  /** Whether nodes look for each other on their LAN. @default true */
+  readonly lan?: boolean;
+}
+
 /** A lab with a node on each machine, none of which runs yet. */
-export class NetnsNodes<Name extends string> implements AsyncDisposable {
-  readonly lab: NetnsLab<Name>;
+export class NetnsNodes<Name extends string, Lab extends Machines<Name> = NetnsLab<Name>> implements AsyncDisposable {
+  readonly lab: Lab;
   readonly nodes: Readonly<Record<Name, NetnsNode>>;
   readonly #folder: string;
 
   static async open<Name extends string>(
-    { lan = true, ...topology }: Topology<Name> & { readonly lan?: boolean },
+    { lan = true, ...topology }: Topology<Name> & OpenNodes,
     signal: AbortSignal,
   ): Promise<NetnsNodes<Name>> {
+    return await NetnsNodes.#in(() => NetnsLab.open(topology, signal), { lan });
+  }
+
+  /** On an internet with routers: `NetnsNodes.online("garage:public  attic:nat", {}, signal)`. */
+  static async online<const Text extends string>(
+    topology: Text,
+    { lan = true, ...internet }: Internet & OpenNodes,
+    signal: AbortSignal,
+  ): Promise<NetnsNodes<HostName<Text>, NatLab<HostName<Text>>>> {
+    return await NetnsNodes.#in(() => NatLab.open(topology, internet, signal), { lan });
+  }
+
+  static async #in<Name extends string, Lab extends Machines<Name>>(
+    openLab: () => Promise<Lab>,
+    { lan }: Required<OpenNodes>,
+  ): Promise<NetnsNodes<Name, Lab>> {
     const folder = await mkdtemp(join(tmpdir(), "p2prc-netns-"));
     try {
-      return new NetnsNodes(await NetnsLab.open(topology, signal), { folder, lan });
+      return new NetnsNodes<Name, Lab>(await openLab(), { folder, lan });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  private constructor(lab: NetnsLab<Name>, { folder, lan }: Omit<NetnsNodeOptions, "name">) {
+  private constructor(lab: Lab, { folder, lan }: Omit<NetnsNodeOptions, "name">) {
     this.lab = lab;
     this.#folder = folder;
     const made = Object.entries<NetnsHost>(lab.hosts).map(([name, host]) => [

@@ -59,6 +59,17 @@ export class NetnsProcess implements AsyncDisposable {
     }
   }
 
+  /** Calls `listener` with what it writes from now on, to either output, until the returned handle is disposed of. */
+  onOutput(listener: (text: string) => void): Disposable {
+    const outputs = [this.#child.stdout, this.#child.stderr];
+    for (const output of outputs) output?.on("data", listener);
+    return {
+      [Symbol.dispose]: () => {
+        for (const output of outputs) output?.off("data", listener);
+      },
+    };
+  }
+
   /** To its stdin. */
   write(text: string): void {
     this.#child.stdin?.write(text);
