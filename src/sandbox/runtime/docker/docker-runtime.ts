@@ -59,6 +59,11 @@ export interface DockerRuntimeDeps {
 const LOOK_INSIDE_MS = 5 * 60_000;
 const ignore = () => undefined;
 
+interface Ready {
+  readonly resident: Promise<Attached | undefined>;
+  readonly giveUp: AbortController;
+}
+
 interface Making {
   readonly done: Promise<void>;
   readonly giveUp: (reason: Error) => void;
@@ -69,7 +74,7 @@ export class DockerRuntime implements Runtime {
   readonly #deps: DockerRuntimeDeps;
   readonly #makings = new Map<SandboxId, Making>();
   /** Residents that nobody has opened yet. */
-  readonly #ready = new Map<SandboxId, Promise<Attached | undefined>>();
+  readonly #ready = new Map<SandboxId, Ready>();
   /** When each was last looked at from inside, and from which addresses. */
   readonly #lookedInside = new Map<SandboxId, { readonly at: number; readonly addresses: string }>();
 
@@ -128,7 +133,9 @@ export class DockerRuntime implements Runtime {
     await containers.start(container, signal);
     const found = await this.#find(spec.id, signal);
     // A second resident is started beside the one that looks at the walls, for the guest who waits.
-    this.#ready.set(spec.id, enter(this.#deps.engine, found, signal).catch(ignore));
+    const giveUp = new AbortController();
+    const resident = enter(this.#deps.engine, found, AbortSignal.any([signal, giveUp.signal])).catch(ignore);
+    this.#ready.set(spec.id, { resident, giveUp });
     const faults = [
       ...(await this.#insideFaults(found, spec, signal)),
       ...(await this.#faults(found, spec.id, signal)),
@@ -144,8 +151,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async #removeAll(id: SandboxId, signal: AbortSignal): Promise<void> {
-    (await this.#ready.get(id))?.destroy();
-    this.#ready.delete(id);
+    this.#dropReady(id);
     this.#lookedInside.delete(id);
     await this.#deps.containers.removeAll(id, signal);
     this.#deps.companions.forget(id);
@@ -154,6 +160,7 @@ export class DockerRuntime implements Runtime {
   async pause(id: SandboxId, paused: boolean, signal: AbortSignal): Promise<void> {
     const found = await this.#find(id, signal);
     if (found.State.Paused === paused) return;
+    this.#dropReady(id); // one that is frozen while it starts answers nobody
     const path = `/containers/${found.Id}/${paused ? "pause" : "unpause"}`;
     await this.#asked(this.#deps.engine.ask({ method: "POST", path }, signal), paused ? "freeze it" : "let it go on");
   }
@@ -185,7 +192,7 @@ export class DockerRuntime implements Runtime {
 
   async open(id: SandboxId, signal: AbortSignal): Promise<Duplex> {
     const found = await this.#find(id, signal);
-    const ready = await this.#ready.get(id);
+    const ready = await this.#ready.get(id)?.resident;
     this.#ready.delete(id);
     if (ready !== undefined && !ready.destroyed && !found.State.Paused) return ready;
     return await this.#asked(enter(this.#deps.engine, found, signal), "enter it");
@@ -206,6 +213,13 @@ export class DockerRuntime implements Runtime {
     await Promise.allSettled([...this.#makings.values()].map(({ done }) => done));
     await this.#deps.companions[Symbol.asyncDispose]();
     await this.#deps.onDispose();
+  }
+
+  #dropReady(id: SandboxId): void {
+    const ready = this.#ready.get(id);
+    this.#ready.delete(id);
+    ready?.giveUp.abort(new Failure("conflict", "the sandbox was frozen or removed"));
+    void ready?.resident.then((attached) => attached?.destroy());
   }
 
   async #faults(found: InspectedContainer, id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
