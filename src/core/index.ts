@@ -8,6 +8,7 @@ export {
   NODE_ID_PATTERN,
   nodeIdFromPublicKey,
   PUBLIC_KEY_BYTES,
+  publicKeyFromNodeId,
   shortNodeId,
 } from "./node-id.ts";
 export {

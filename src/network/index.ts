@@ -18,5 +18,8 @@ export {
 export { Network, type NetworkDeps, type NetworkOptions, type ReverseLink } from "./network.ts";
 export type { Passage, PassageWay } from "./passage.ts";
 export { proveLinks } from "./prove-links.ts";
+export type { Found } from "./punch/key-record.ts";
+export type { PunchRole } from "./punch/presence.ts";
+export { Punch, type PunchDeps, type PunchOptions, type PunchState } from "./punch/punch.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";
