@@ -1,4 +1,4 @@
-/** Our own files that go into the helper: the resident as plain JavaScript, and the packages it loads. */
+/** Our own files that go into the helper: the resident as one file of plain JavaScript, and the packages it loads. */
 
 import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
@@ -6,6 +6,7 @@ import { findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { oneFile } from "./one-file.ts";
 
 /** From the helper's root; content is what is written. */
 export interface HelperFile {
@@ -36,11 +37,11 @@ async function residentSources(signal: AbortSignal): Promise<readonly HelperFile
   const names = (await readdir(RESIDENT)).filter((name) => /(?<!\.test|\.d)\.(?:ts|js)$/u.test(name)).sort();
   const sources = await Promise.all(names.map((name) => readFile(join(RESIDENT, name), "utf8")));
   const plain = names.some((name) => name.endsWith(".ts")) ? await withoutTypes(sources, signal) : sources;
-  const files = names.map((name, at) => ({
-    path: `resident/${name.replace(/\.ts$/u, ".js")}`,
-    content: Buffer.from(plain[at] ?? ""),
-  }));
-  return [...files, { path: "resident/package.json", content: Buffer.from('{"type":"module"}\n') }];
+  const modules = names.map((name, at) => ({ name: name.replace(/\.[tj]s$/u, ""), source: plain[at] ?? "" }));
+  return [
+    { path: "resident/main.js", content: Buffer.from(oneFile(modules, "main")) },
+    { path: "resident/package.json", content: Buffer.from('{"type":"commonjs"}\n') },
+  ];
 }
 
 /** In a process of its own: Node warns of the tool, and would do so to whoever started us. */
@@ -57,8 +58,7 @@ async function withoutTypes(sources: readonly string[], signal: AbortSignal): Pr
 const STRIP = `
   const { stripTypeScriptTypes } = require("node:module");
   const sources = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-  const plain = sources.map((source) => stripTypeScriptTypes(source).replace(/((?:from|import\\()\\s*"\\.[^"]*)\\.ts"/g, '$1.js"'));
-  process.stdout.write(JSON.stringify(plain));
+  process.stdout.write(JSON.stringify(sources.map((source) => stripTypeScriptTypes(source))));
 `;
 
 async function packageFiles(name: string): Promise<readonly HelperFile[]> {

@@ -84,6 +84,11 @@ export class Resident {
     }
   }
 
+  /** Loads what is most likely asked for next, while whoever was just answered is busy with that. */
+  #nextIs(answered: ServerHttp2Stream, load: () => Promise<unknown>): void {
+    answered.once("close", () => setImmediate(() => void load().catch(this.#deps.onDefect)));
+  }
+
   /** What each needs is loaded with the first that asks: the resident is up sooner. */
   readonly #answers: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
     exec: async ({ stream }) => {
@@ -117,7 +122,7 @@ export class Resident {
     "GET /probe": async ({ stream, query, signal }) => {
       const { probe } = await import("./probe.ts");
       answerJson(stream, await probe(query.getAll("dial"), this.#deps.sleeper, signal));
-      loadAhead(this.#deps.onDefect);
+      this.#nextIs(stream, () => import("./ssh-setup.ts"));
     },
     "PUT /command": async ({ stream }) => {
       if (this.#besides++ > 0) throw new Refusal("conflict", "the command runs already");
@@ -128,13 +133,10 @@ export class Resident {
     "PUT /ssh": async ({ stream }) => {
       const { setUpSsh } = await import("./ssh-setup.ts");
       answerJson(stream, await setUpSsh(await readJson(stream), this.#deps));
+      const terminal = async () => (await import("./terminal.ts")).binding();
+      this.#nextIs(stream, () => Promise.all([import("./exec.ts"), terminal()]));
     },
   };
-}
-
-/** Whoever looked at the walls has more to do before the guest gets in: what that one asks for first is there by then. */
-function loadAhead(onDefect: ResidentDeps["onDefect"]): void {
-  Promise.all([import("./ssh-setup.ts"), import("./exec.ts")]).catch(onDefect);
 }
 
 function answerJson(stream: ServerHttp2Stream, value: object): void {

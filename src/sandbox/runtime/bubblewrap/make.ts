@@ -81,10 +81,15 @@ export class Maker {
     const { cgroups } = this.#deps;
     const image = await this.#image(spec, signal);
     const users = image !== undefined && !isReadOnly(spec) ? image.users : await this.#deps.users.choose(spec.profile);
+    await using pending = new AsyncDisposableStack();
     try {
       await folder.make();
       let record: SandboxRecord = { spec, users, cgroup: cgroups.plan(spec.id), ready: false };
       await folder.write(record);
+      // It takes as long as all that leads up to the waiting shell. Whoever clears away after a failure finds it whole.
+      const group = cgroups.make(record.cgroup, spec);
+      const settled = group.catch(() => {}); // whoever joins it hears of it
+      pending.defer(() => settled);
       const nameserver = spec.network === "internet" ? nameserverOf(this.#deps.tools) : undefined;
       await fillLayer(folder, { spec, users, nameserver });
       const launched = await this.#launch(folder, { record, image }, signal);
@@ -93,7 +98,7 @@ export class Maker {
         await folder.write(record);
         const [network] = await Promise.all([
           this.#network(record, signal),
-          this.#fence(folder, { record, image }, signal),
+          this.#fence(folder, { record, image, group }, signal),
         ]);
         record = { ...record, ...network?.found };
         // What it carries is the guest's doing: it counts, and stops, with the rest.
@@ -149,13 +154,13 @@ export class Maker {
   /** Everything that holds it in, while it waits. */
   async #fence(
     folder: SandboxFolder,
-    { record: { spec, cgroup, monitor }, image }: Begun,
+    { record: { spec, cgroup, monitor }, image, group }: Begun & { readonly group: Promise<void> },
     signal: AbortSignal,
   ): Promise<void> {
     const { cgroups } = this.#deps;
     const pid = monitor?.pid ?? 0;
     await Promise.all([
-      cgroups.make(cgroup, spec).then(() => cgroups.join(cgroup, pid)),
+      group.then(() => cgroups.join(cgroup, pid)),
       writeFile(`/proc/${pid}/oom_score_adj`, String(OOM_SCORE)),
       mountFor(pid, { folder, image, readOnly: isReadOnly(spec), ...this.#deps }, signal),
     ]);
