@@ -77,10 +77,12 @@ const shapes: { readonly [K in ConfigKey]: string } = {
   listen: "write addresses of this machine, as in `192.0.2.7` or `::`",
   allowNetworks: "write networks, as in `100.64.0.0/10`",
   lan: "say `yes` or `no` (in config.json true or false)",
+  map: "say `yes` or `no` (in config.json true or false)",
   lends: "say `yes` or `no` (in config.json true or false)",
   info: "write one line of at most 200 characters",
   labels: "write at most 8, as in `site=attic`: small letters, digits and = . _ -",
   runtime: "write `docker`, `podman` or `bubblewrap`",
+  relay: "write `friends`, `anyone` or `no`",
 };
 
 function unknownKey(key: string, source: string): Failure {

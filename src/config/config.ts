@@ -17,12 +17,16 @@ const Choices = {
   allowNetworks: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }),
   /** Whether to look for nodes on the local network, and answer them there. */
   lan: Type.Boolean(),
+  /** Whether to ask routers to open ports while it lends. */
+  map: Type.Boolean(),
   /** Whether to lend from the start. */
   lends: Type.Boolean(),
   /** The owner's free text, for everybody to read. */
   info: Type.String({ maxLength: 200 }),
   /** What makes sandboxes. Absent: the one with the best walls. */
   runtime: Type.Enum(["docker", "podman", "bubblewrap"]),
+  /** Whose links this node passes on while it lends. */
+  relay: Type.Enum(["friends", "anyone", "no"]),
   /** Words that others may choose nodes by, as in `site=attic`. */
   labels: Type.Array(Type.String({ pattern: "^[a-z0-9][a-z0-9=._-]{0,31}$" }), { maxItems: 8 }),
 };
@@ -34,10 +38,12 @@ export const ConfigSchema = Type.Object(
     listen: Type.Optional(Choices.listen),
     allowNetworks: Type.Optional(Choices.allowNetworks),
     lan: Type.Optional(Choices.lan),
+    map: Type.Optional(Choices.map),
     lends: Type.Optional(Choices.lends),
     info: Type.Optional(Choices.info),
     labels: Type.Optional(Choices.labels),
     runtime: Type.Optional(Choices.runtime),
+    relay: Type.Optional(Choices.relay),
   },
   { additionalProperties: false },
 );
@@ -63,8 +69,10 @@ export const spellings: { readonly [K in ConfigKey]: Spelling } = {
   listen: { flag: "--listen", variable: "P2PRC_LISTEN", type: "list" },
   allowNetworks: { flag: "--allow-network", variable: "P2PRC_ALLOW_NETWORKS", type: "list" },
   lan: { flag: "--no-lan", variable: "P2PRC_LAN", type: "yes or no" },
+  map: { flag: "--no-map", variable: "P2PRC_MAP", type: "yes or no" },
   lends: { flag: "-s", variable: "P2PRC_LENDS", type: "yes or no" },
   info: { flag: "--info", variable: "P2PRC_INFO", type: "text" },
   labels: { flag: "--label", variable: "P2PRC_LABELS", type: "list" },
   runtime: { flag: "--runtime", variable: "P2PRC_RUNTIME", type: "text" },
+  relay: { flag: "--relay", variable: "P2PRC_RELAY", type: "text" },
 };

@@ -115,7 +115,8 @@ describe("the application", () => {
   });
 });
 
-const noGauges = { links: {}, callers: 0, nodes: {}, lends: false, guests: 0, junkRecords: 0 };
+const relay = { counts: { streams: 0, opened: 0, bytes: 0, refused: 0, overQuota: 0 }, registered: 0, via: [] };
+const noGauges = { links: {}, callers: 0, nodes: {}, lends: false, guests: 0, junkRecords: 0, relay };
 
 function world(log: Log, caller: Caller = { kind: "local" }) {
   const role = caller.kind === "local" ? ("local" as const) : ("anonymous" as const);

@@ -7,6 +7,7 @@
 
 import { Type, type Static } from "typebox";
 import { NODE_ID_PATTERN, type NodeId, SignedRecord } from "../core/index.ts";
+import { RelayStatus } from "../nat/index.ts";
 
 const Id = Type.Unsafe<NodeId>(Type.String({ pattern: NODE_ID_PATTERN.source }));
 
@@ -16,6 +17,8 @@ export const LinkStatus = Type.Object({
   name: Type.String(),
   /** `tcp6`, `tcp4`, `punched`, `relayed`. */
   path: Type.String(),
+  /** The name of the node that passes it on, where one does. */
+  via: Type.Optional(Type.String()),
   rttMs: Type.Optional(Type.Number({ minimum: 0 })),
   /** Whether this end asks on it; the other end asks otherwise. */
   asks: Type.Boolean(),
@@ -46,6 +49,7 @@ export const Status = Type.Object({
     heard: Type.Integer({ minimum: 0 }),
     suspect: Type.Integer({ minimum: 0 }),
   }),
+  relay: RelayStatus,
   /** What a person should know and do something about, one sentence each. */
   warnings: Type.Array(Type.String()),
   logFile: Type.String(),

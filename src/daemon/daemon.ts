@@ -19,6 +19,7 @@ import { LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
 import { openOwnerSide, type OwnerSide } from "./owner-side.ts";
 import { buildParts, type Parts } from "./parts.ts";
+import { openRelaying, type Relaying } from "./relaying.ts";
 import { reachOf } from "./reaching.ts";
 import { serveDaemon } from "./serve.ts";
 import { countsOf, statusOf } from "./status.ts";
@@ -43,11 +44,13 @@ export class Daemon implements AsyncDisposable {
       const parts = buildParts(await openGround(world, scope), scope);
       const guest = openGuestSide(parts, scope);
       const owner = openOwnerSide(parts, scope);
-      const surface = await answer({ parts, guest, owner }, scope, signal);
+      const relaying = openRelaying(parts, scope);
+      const surface = await answer({ parts, guest, owner, relaying }, scope, signal);
       connect(parts, scope);
       run(parts, scope);
       scope.spawn((ending) => guest.run(ending));
       scope.spawn((ending) => owner.leases.run(ending));
+      scope.spawn((ending) => relaying.keeper.run(ending));
       if (world.config.lends === true && !owner.leases.sandboxes.panicked) await parts.lending.turn(true, signal);
       parts.log.info("the daemon is up", { id: parts.identity.id, name: parts.name, pid: world.pid });
       return new Daemon(scope, parts, surface);
@@ -78,24 +81,30 @@ interface Sides {
   readonly parts: Parts;
   readonly guest: GuestSide;
   readonly owner: OwnerSide;
+  readonly relaying: Relaying;
 }
 
 /** From here on requests are answered, on every carrier and on the local socket. */
-async function answer({ parts, guest, owner }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
+async function answer({ parts, guest, owner, relaying }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
   const { answering, grants, log, home, random } = parts;
   const sockets: { local?: LocalServer } = {};
   const callerOf = (request: RawRequest): Caller =>
     sockets.local?.brought(request) === true ? { kind: "local" } : answering.callerOf(request);
-  const metrics = new Metrics(() => gauges(parts));
+  const metrics = new Metrics(() => gauges(parts, relaying));
   const { app, routes } = await buildApp({
     log,
     metrics,
     guard: { callerOf: ({ raw }) => callerOf(raw), roleOf: (caller) => grants.roleOf(caller) },
-    plugins: [...pluginsOf({ parts, guest, owner }, metrics), ...guest.plugins, ...owner.plugins],
+    plugins: [
+      ...pluginsOf({ parts, owner, relaying }, metrics),
+      ...guest.plugins,
+      ...owner.plugins,
+      ...relaying.plugins,
+    ],
   });
   scope.defer(() => app.close());
   const handler = handlerOf(app);
-  const tunnels = [...guest.tunnels, ...owner.tunnels, ...(parts.tunnels ?? [])];
+  const tunnels = [...guest.tunnels, ...owner.tunnels, ...relaying.tunnels, ...(parts.tunnels ?? [])];
   const opener = tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log });
   answering.attach(handler, opener);
   const token = home.platform === "win32" ? await openToken(home, random) : undefined;
@@ -103,10 +112,10 @@ async function answer({ parts, guest, owner }: Sides, scope: Scope, signal: Abor
   return { routes, tunnels };
 }
 
-function pluginsOf({ parts, owner }: Sides, metrics: Metrics) {
+function pluginsOf({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Metrics) {
   const { table, clock, log } = parts;
   return [
-    pluginOfDaemon(parts, owner, metrics),
+    pluginOfDaemon({ parts, owner, relaying }, metrics),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
     pluginOfAccess(parts),
@@ -114,7 +123,8 @@ function pluginsOf({ parts, owner }: Sides, metrics: Metrics) {
   ];
 }
 
-function pluginOfDaemon(parts: Parts, { leases, runtime }: OwnerSide, metrics: Metrics) {
+function pluginOfDaemon({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Metrics) {
+  const { leases, runtime } = owner;
   const { network, table, lending, logFile, stop, own, twins, identity } = parts;
   const describe = (): NodeDescription => {
     const { record, signed } = own.latest;
@@ -123,7 +133,7 @@ function pluginOfDaemon(parts: Parts, { leases, runtime }: OwnerSide, metrics: M
   return serveDaemon({
     describe,
     met: ({ id, remote }, boot) => void (id === identity.id && twins.met({ boot, remote })),
-    status: () => statusOf(parts, { runtime, panicked: leases.sandboxes.panicked }),
+    status: () => statusOf(parts, { runtime, panicked: leases.sandboxes.panicked, relay: relaying.status() }),
     lend: async (on, signal) => {
       if (on && leases.sandboxes.panicked)
         throw new Failure("conflict", "everything was stopped with `p2prc panic`", {
@@ -184,7 +194,7 @@ function run({ addresses, own, table, specs, rounds, grants }: Parts, scope: Sco
   for (const part of [addresses, own, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
 }
 
-function gauges(parts: Parts) {
+function gauges(parts: Parts, { status }: Relaying) {
   const { network, answering, lending, grants, table } = parts;
   const links: Record<string, number> = {};
   for (const { path } of network.links) links[path.kind] = (links[path.kind] ?? 0) + 1;
@@ -195,5 +205,6 @@ function gauges(parts: Parts) {
     lends: lending.on,
     guests: grants.list().filter(({ ended }) => !ended).length,
     junkRecords: table.counts.bad,
+    relay: status(),
   };
 }

@@ -10,6 +10,11 @@ export interface Gauges {
   readonly lends: boolean;
   readonly guests: number;
   readonly junkRecords: number;
+  readonly relay: {
+    readonly counts: Readonly<Record<"streams" | "opened" | "bytes" | "refused" | "overQuota", number>>;
+    readonly registered: number;
+    readonly via: readonly unknown[];
+  };
 }
 
 interface Row {
@@ -63,6 +68,28 @@ export class Metrics {
         help: "Records dropped since the start: not valid, or not signed by their key.",
         read: () => now().junkRecords,
       },
+      { name: "p2prc_relay_streams", help: "Streams that are passed on now.", read: () => now().relay.counts.streams },
+      {
+        name: "p2prc_relay_streams_opened",
+        help: "Streams that were passed on since the start.",
+        read: () => now().relay.counts.opened,
+      },
+      {
+        name: "p2prc_relay_bytes",
+        help: "Passed on since the start, both ways.",
+        read: () => now().relay.counts.bytes,
+      },
+      {
+        name: "p2prc_relay_refused",
+        help: "Streams not passed on since the start, by reason.",
+        label: "reason",
+        read: () => {
+          const { refused, overQuota } = now().relay.counts;
+          return { refused, over_quota: overQuota };
+        },
+      },
+      { name: "p2prc_relay_registered", help: "Nodes reached through this one.", read: () => now().relay.registered },
+      { name: "p2prc_relays", help: "Nodes through which this one is reached.", read: () => now().relay.via.length },
       { name: "process_resident_memory_bytes", help: "Resident memory.", read: () => process.memoryUsage.rss() },
       { name: "process_cpu_seconds_total", help: "CPU time since the start.", read: cpuSeconds },
     ];

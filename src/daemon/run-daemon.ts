@@ -77,23 +77,27 @@ function parseFlags(args: readonly string[]) {
         listen: { type: "string", multiple: true },
         "allow-network": { type: "string", multiple: true },
         "no-lan": { type: "boolean" },
+        "no-map": { type: "boolean" },
         lends: { type: "boolean" },
         info: { type: "string" },
         label: { type: "string", multiple: true },
         runtime: { type: "string" },
+        relay: { type: "string" },
       },
     });
-    const { name, port, listen, lends, info, label: labels, runtime } = values;
+    const { name, port, listen, lends, info, label: labels, runtime, relay } = values;
     return {
       name,
       port: port === undefined ? undefined : Number(port),
       listen,
       allowNetworks: values["allow-network"],
       lan: values["no-lan"] === true ? false : undefined,
+      map: values["no-map"] === true ? false : undefined,
       lends,
       info,
       labels,
       runtime: runtime as Config["runtime"], // whether it is one is for the check
+      relay: relay as Config["relay"],
     };
   } catch (cause) {
     throw new Failure(

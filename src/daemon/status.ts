@@ -1,6 +1,7 @@
 /** What `p2prc status` shows. */
 
 import { formatEndpoint, VERSION } from "../core/index.ts";
+import type { Path } from "../network/index.ts";
 import type { LateRuntime } from "../sandbox/index.ts";
 import type { Status } from "./contract.ts";
 import { freeBytes } from "../store/index.ts";
@@ -13,6 +14,7 @@ export interface LendingState {
   readonly runtime: Pick<LateRuntime, "facts" | "found" | "passedOver">;
   /** Whether the owner stopped everything. */
   readonly panicked: boolean;
+  readonly relay: Status["relay"];
 }
 
 export function statusOf(parts: Parts, state: LendingState): Status {
@@ -31,6 +33,7 @@ export function statusOf(parts: Parts, state: LendingState): Status {
     addresses: whereabouts.near.map(formatEndpoint),
     links: linksOf(parts),
     nodes: countsOf(parts),
+    relay: state.relay,
     warnings: [...warningsOf(parts), ...lendingWarnings(parts, state)],
     logFile: logFile.path,
     boot,
@@ -43,15 +46,21 @@ function linksOf({ network, answering, table }: Parts): Status["links"] {
     return {
       id: peer,
       name: table.nameOf(peer),
-      path: path.kind,
+      ...pathOf(path, table),
       asks: true,
       ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 1000) / 1000 }),
     };
   });
   const answered = answering.callers.flatMap(({ caller, path }) =>
-    caller.kind === "node" ? [{ id: caller.id, name: table.nameOf(caller.id), path: path.kind, asks: false }] : [],
+    caller.kind === "node"
+      ? [{ id: caller.id, name: table.nameOf(caller.id), ...pathOf(path, table), asks: false }]
+      : [],
   );
   return [...asking, ...answered];
+}
+
+function pathOf({ kind, via }: Path, table: Parts["table"]) {
+  return { path: kind, ...(via === undefined ? {} : { via: table.nameOf(via) }) };
 }
 
 /** Rows of the table by what is known of them. */

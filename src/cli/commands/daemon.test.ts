@@ -19,6 +19,12 @@ const status = {
   addresses: ["[2001:db8::7]:8088", "192.0.2.7:8088"],
   links: [{ id: someId, name: "barn", path: "tcp6", rttMs: 3.2, asks: true }],
   nodes: { joined: 1, verified: 2, heard: 3, suspect: 0 },
+  relay: {
+    mode: "anyone",
+    counts: { streams: 1, opened: 4, bytes: 1_500_000, refused: 0, overQuota: 0 },
+    registered: 2,
+    via: [{ id: someId, name: "garage" }],
+  },
   warnings: ["the clock is off by a year"],
   logFile: "/home/ada/.p2prc/log",
   boot: "0011223344556677",
@@ -34,6 +40,8 @@ describe("p2prc status", () => {
     const { exit, out, err } = await new CliLab({ routes }).p2prc("status");
     assert.equal(exit, 0);
     assert.ok(out.includes("Daemon:        version 0.1.0, process 4711, up 3 h"));
+    assert.ok(out.includes("Reached via:   garage"));
+    assert.ok(out.includes("Relay:         for anyone, for strangers a little: 2 nodes, 1 streams, 1.5 MB passed on"));
     assert.ok(out.includes("Lending:       to my own nodes and those I invited"));
     assert.deepEqual(out.slice(-2), [
       "LINK TO  ID         PATH     RTT  WHO ASKS",

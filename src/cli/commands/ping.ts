@@ -101,7 +101,7 @@ function pingOnce(client: Client, { node, count, before, note }: Batch, io: Io):
     if (rttMs === undefined) io.out(`${number}  no answer: ${cleanText(lost ?? "lost", 200)}`, "warn");
     else
       io.out(
-        `${number}  ${formatRtt(rttMs).padStart(9)}  by ${path ?? "?"}${remote === undefined ? "" : ` from ${cleanText(remote, 80)}`}`,
+        `${number}  ${formatRtt(rttMs).padStart(9)}  by ${path ?? "?"}${remote === undefined ? "" : ` ${path === "relayed" ? "" : "from "}${cleanText(remote, 80)}`}`,
       );
   });
 }

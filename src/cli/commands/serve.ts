@@ -4,6 +4,7 @@ import { within } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
 import { Failure, shortNodeId } from "../../core/light.ts";
 import type { Status } from "../../daemon/index.ts";
+import type { RelayMode } from "../../nat/index.ts";
 import { command } from "../command.ts";
 import { type Io, printJson } from "../io.ts";
 import { wholeNumber } from "../options.ts";
@@ -15,6 +16,9 @@ interface Flags {
   readonly allowNetwork?: readonly string[];
   /** false with `--no-lan`. */
   readonly lan?: boolean;
+  /** false with `--no-map`. */
+  readonly map?: boolean;
+  readonly relay?: RelayMode;
   readonly detach?: boolean;
 }
 
@@ -40,6 +44,13 @@ export const serve = command<Flags>({
       repeatable: true,
     },
     { flags: "--no-lan", summary: "neither look for nodes on the local network, nor answer them there" },
+    { flags: "--no-map", summary: "ask no router to let others in (by PCP, NAT-PMP or UPnP)" },
+    {
+      flags: "--relay <whose>",
+      summary:
+        "pass links on to nodes that cannot be dialled: `anyone` (strangers a little), `friends` or `no` (anyone)",
+      choices: ["anyone", "friends", "no"],
+    },
     { flags: "--detach", summary: "return when it lends, and go on in the background" },
   ],
   about:
@@ -121,13 +132,15 @@ async function startAgain(home: string, io: Io): Promise<void> {
 }
 
 /** What the daemon is given; the same words as here. */
-function daemonWords({ name, port, listen = [], allowNetwork = [], lan }: Flags): readonly string[] {
+function daemonWords({ name, port, listen = [], allowNetwork = [], lan, map, relay }: Flags): readonly string[] {
   return [
     ...(name === undefined ? [] : ["--name", name]),
     ...(port === undefined ? [] : ["--port", String(port)]),
     ...listen.flatMap((address) => ["--listen", address]),
     ...allowNetwork.flatMap((network) => ["--allow-network", network]),
     ...(lan === false ? ["--no-lan"] : []),
+    ...(map === false ? ["--no-map"] : []),
+    ...(relay === undefined ? [] : ["--relay", relay]),
   ];
 }
 

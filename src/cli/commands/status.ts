@@ -4,7 +4,7 @@ import { cleanText, shortNodeId } from "../../core/light.ts";
 import type { Status } from "../../daemon/index.ts";
 import { formatColumns, formatFields } from "../columns.ts";
 import { command } from "../command.ts";
-import { formatAge, formatRtt } from "../format.ts";
+import { formatAge, formatDecimalBytes, formatRtt } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 
 export const status = command({
@@ -24,8 +24,10 @@ export const status = command({
     runtime: "what makes sandboxes here: kind, version",
     listening: "addresses it listens on",
     addresses: "where others may reach it",
-    links: "links that are up: id, name, path, rttMs, asks",
+    links: "links that are up: id, name, path, via (where relayed), rttMs, asks",
     nodes: "how many are joined, verified, heard, suspect",
+    relay:
+      "mode (anyone, friends, no), counts of what is passed on (streams, opened, bytes, refused, overQuota), registered (nodes reached through this one), via (nodes through which this one is reached: id, name)",
     warnings: "what to look at",
     logFile: "where it writes its log",
     boot: "made anew at each start",
@@ -53,15 +55,16 @@ function printStatus(status: Status, io: Io): void {
     ...runtime,
     ["Listening on", status.listening.join(", ")],
     ["Reachable at", status.addresses.join(", ")],
+    ...aboutRelays(status),
     ["Nodes", `${joined} joined, ${verified} verified, ${heard} heard of, ${suspect} silent`],
     ["Log", status.logFile],
   ]);
   io.out(fields.join("\n"));
   if (status.links.length > 0) {
-    const rows = status.links.map(({ id, name, path, rttMs, asks }) => [
+    const rows = status.links.map(({ id, name, path, via, rttMs, asks }) => [
       name,
       shortNodeId(id),
-      path,
+      via === undefined ? path : `${path} via ${via}`,
       formatRtt(rttMs),
       asks ? "out" : "in",
     ]);
@@ -79,4 +82,15 @@ function printStatus(status: Status, io: Io): void {
     for (const [index, line] of lines.entries()) io.out(line, index === 0 ? "bold" : undefined);
   }
   for (const warning of status.warnings) io.err(`warning: ${cleanText(warning, 500)}`, "warn");
+}
+
+const WHOSE = { anyone: "for anyone, for strangers a little", friends: "for friends", no: "for nobody" } as const;
+
+function aboutRelays({ lends, relay: { mode, counts, registered, via } }: Status): [string, string][] {
+  const { streams, bytes } = counts;
+  const numbers = `${registered} nodes, ${streams} streams, ${formatDecimalBytes(bytes)} passed on`;
+  return [
+    ...(via.length === 0 ? [] : [["Reached via", via.map(({ name }) => name).join(", ")] as [string, string]]),
+    ...(lends ? [["Relay", `${WHOSE[mode]}: ${numbers}`] as [string, string]] : []),
+  ];
 }

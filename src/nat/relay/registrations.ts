@@ -111,6 +111,8 @@ export class Registrations {
   #end(id: NodeId): void {
     const registration = this.#all.get(id);
     this.#all.delete(id);
-    registration?.kept?.[Symbol.dispose](); // nobody keeps it: the pool closes it when it is idle
+    registration?.kept?.[Symbol.dispose]();
+    // Its other end sees that it ended, and looks for another relay.
+    if (registration?.link?.idleSince !== undefined) registration.link.close("it is registered no more");
   }
 }

@@ -1,0 +1,139 @@
+/** Links through third nodes: this node passes others on, is reached through others, and reaches others so. */
+
+import type { FastifyPluginAsync } from "fastify";
+import type { Scope } from "../base/index.ts";
+import { type Endpoint, formatEndpoint, mayDialGossiped, type NodeId } from "../core/index.ts";
+import {
+  Arrivals,
+  askRegister,
+  KeepRelays,
+  Relay,
+  type RelayCandidate,
+  RelayedWays,
+  type RelayRank,
+  type RelayStatus,
+  serveRelay,
+} from "../nat/index.ts";
+import { type Dialable, InnerTls } from "../network/index.ts";
+import type { Row } from "../table/index.ts";
+import type { Parts } from "./parts.ts";
+import type { TunnelKind } from "./tunnels.ts";
+
+export interface Relaying {
+  readonly relay: Relay;
+  /** Keeps this node reachable. */
+  readonly keeper: KeepRelays;
+  readonly status: () => RelayStatus;
+  readonly plugins: readonly FastifyPluginAsync[];
+  readonly tunnels: readonly TunnelKind[];
+}
+
+export function openRelaying(parts: Parts, scope: Scope): Relaying {
+  const { identity, network, lending, table, own, config, clock } = parts;
+  const log = parts.log.with({ room: "nat" });
+  const inner = new InnerTls({ identity, clock });
+  const existing = (id: NodeId) => network.existing(id);
+  const rankOf = (id: NodeId) => rankIn(parts, id);
+  const relay = scope.own(
+    new Relay(
+      { existing, rankOf, lends: () => lending.on, clock, log },
+      config.relay === undefined ? {} : { mode: config.relay },
+    ),
+  );
+  const keeper = new KeepRelays({
+    needed: () => needsRelay(parts),
+    candidates: () => candidatesIn(parts),
+    register: async (target, signal) => await askRegister(await network.link({ ...target, via: [] }, signal), signal),
+    answerOn: (target, signal) => network.answerOn(target, signal),
+    changed: (via) => own.update({ via: [...via] }),
+    clock,
+    log,
+  });
+  const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
+  const arrivals = scope.own(new Arrivals({ inner, mayBring, take: (pipe) => network.take(pipe), log }));
+  const passage = network.addPassage(
+    new RelayedWays({
+      id: identity.id,
+      inner,
+      reach: network,
+      relay: (id) => knownRelay(parts, id),
+      helpers: (target) => helpersFor(parts, target),
+      nameOf: (id) => table.nameOf(id),
+      clock,
+    }),
+  );
+  const subscriptions = [
+    network.changes.on(({ link }) => {
+      relay.registrations.linked(link.peer);
+      keeper.look();
+    }),
+    own.changes.on(() => keeper.look()),
+    passage,
+  ];
+  for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
+  const status = (): RelayStatus => ({
+    mode: relay.mode,
+    counts: relay.counts,
+    registered: relay.registrations.size,
+    via: keeper.via.map((id) => ({ id, name: table.nameOf(id) })),
+  });
+  return {
+    relay,
+    keeper,
+    status,
+    plugins: [serveRelay({ relay, status })],
+    tunnels: [relay.tunnel, arrivals.tunnel],
+  };
+}
+
+function rankIn({ table, grants }: Parts, id: NodeId): RelayRank {
+  const grant = grants.of(id);
+  if (table.relationOf(id) !== undefined || grant?.kind === "own") return "trusted";
+  return grant?.relay === true ? "guest" : "stranger";
+}
+
+/** It lends, and there is no address at which others reach it. */
+function needsRelay({ lending, own }: Parts): boolean {
+  const { nat, addresses } = own.latest.record;
+  if (!lending.on || nat === "none" || nat === "mapped") return false;
+  return nat !== "unknown" || addresses.length === 0;
+}
+
+/** Nodes that others can dial, for all that is known here. */
+function* candidatesIn(parts: Parts): Iterable<RelayCandidate> {
+  for (const row of parts.table.nodes.rows.all()) {
+    const endpoint = publicEndpoint(parts, row);
+    if (endpoint === undefined) continue;
+    yield {
+      id: row.id,
+      endpoints: [endpoint],
+      via: [],
+      joined: row.relation !== undefined,
+      rttMs: row.measures?.rttMs,
+    };
+  }
+}
+
+/** Where a stranger answered and told everybody that it is; a friend also where an invite or a person said so. */
+function publicEndpoint({ table, allowed }: Parts, row: Row): Endpoint | undefined {
+  const { state, proven, told, relation } = row;
+  if (relation !== undefined && state !== "suspect")
+    return table.nodes.dialable(row).endpoints.find((endpoint) => mayDialGossiped(endpoint, allowed));
+  if (state !== "verified" || proven === undefined) return undefined;
+  return told.find((endpoint) => formatEndpoint(endpoint) === formatEndpoint(proven));
+}
+
+/** A stranger's record may name anybody as its relay: only those are dialled that answered before, and there. */
+function knownRelay({ table }: Parts, id: NodeId): Dialable | undefined {
+  const row = table.nodes.get(id);
+  if (row === undefined) return undefined;
+  if (row.relation !== undefined) return table.dialable(id);
+  return row.proven === undefined ? undefined : { id, endpoints: [row.proven], via: [] };
+}
+
+/** My friends may know my friend; nobody else is worth asking them for. Those to whom there is a link come first. */
+function helpersFor({ table, network }: Parts, target: NodeId): readonly NodeId[] {
+  if (table.relationOf(target) === undefined) return [];
+  const others = Array.from(table.nodes.rows.joined, ({ id }) => id).filter((id) => id !== target);
+  return others.sort((a, b) => Number(network.existing(b) !== undefined) - Number(network.existing(a) !== undefined));
+}

@@ -1,0 +1,227 @@
+/**
+ * Keeps a node that nobody can dial reachable: links to a few nodes that can be dialled, on which those may ask here.
+ *
+ * Each is asked first whether it will, lies in another network than the others, and is replaced when it is lost. Friends come
+ * before strangers, near ones before far ones. Which they are, others learn from this node's record.
+ */
+
+import { type Clock, isAbort, type Log, Scope, within } from "../../base/index.ts";
+import { Failure, netgroup, type NodeId, shortNodeId } from "../../core/index.ts";
+import type { Dialable, ReverseLink } from "../../network/index.ts";
+
+export interface RelayCandidate extends Dialable {
+  /** A friend, or an own node. */
+  readonly joined: boolean;
+  readonly rttMs: number | undefined;
+}
+
+export interface KeepRelaysDeps {
+  /** Whether nobody can dial this node. */
+  readonly needed: () => boolean;
+  /** Nodes that can be dialled, in no order. Asked only while one is missing. */
+  readonly candidates: () => Iterable<RelayCandidate>;
+  /** @returns for how long @throws {Failure} what it answers */
+  readonly register: (relay: Dialable, signal: AbortSignal) => Promise<number>;
+  readonly answerOn: (relay: Dialable, signal: AbortSignal) => Promise<ReverseLink>;
+  /** Told of the relays, best first, whenever they are others than before. */
+  readonly changed: (via: readonly NodeId[]) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface KeepRelaysOptions {
+  /** At most what a record has room for. @default 3 */
+  readonly count?: number;
+}
+
+/** How soon a need, or a candidate, is noticed. */
+const LOOK_EVERY_MS = 5_000;
+/** So that a lost one is replaced within 10 s though the first that is tried says nothing. */
+const TRY_MS = 4_000;
+/** The one that was lost may be back at once, as after an update. */
+const FIRST_REST_MS = 4_000;
+const LAST_REST_MS = 600_000;
+/** Whoever holds for this long is forgiven what was before. */
+const STEADY_MS = 60_000;
+/** Of those that failed or were lost. */
+const MAX_RESTING = 256;
+
+interface Held {
+  readonly candidate: RelayCandidate;
+  readonly link: ReverseLink;
+  readonly since: number;
+  renewAt: number;
+}
+
+interface Rest {
+  readonly failures: number;
+  readonly until: number;
+}
+
+export class KeepRelays {
+  readonly #deps: KeepRelaysDeps;
+  readonly #count: number;
+  readonly #held = new Map<NodeId, Held>();
+  readonly #resting = new Map<NodeId, Rest>();
+  #told: readonly NodeId[] = [];
+  #wake: () => void = () => {};
+
+  constructor(deps: KeepRelaysDeps, { count = 3 }: KeepRelaysOptions = {}) {
+    this.#deps = deps;
+    this.#count = count;
+  }
+
+  /** Whom this node asked to pass others on to it. */
+  get via(): readonly NodeId[] {
+    return this.#told;
+  }
+
+  has(id: NodeId): boolean {
+    return this.#held.has(id);
+  }
+
+  /** Something has changed: a node that can be dialled, or whether this one can. */
+  look(): void {
+    this.#wake();
+  }
+
+  /** Keeps them until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const woken = this.#woken(signal);
+        if (this.#deps.needed()) await this.#round(signal);
+        else this.#leaveAll();
+        this.#tell();
+        await woken;
+      }
+    } finally {
+      this.#leaveAll();
+    }
+  }
+
+  /** Resolves after a while, or when something ended or changed since this was called. */
+  async #woken(signal: AbortSignal): Promise<void> {
+    await using wait = new Scope(signal);
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    const slept = this.#deps.clock.sleep(LOOK_EVERY_MS, wait.signal).catch((error: unknown) => {
+      if (!isAbort(error, wait.signal)) throw error;
+    });
+    await Promise.race([woken, slept]);
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    await this.#renew(signal);
+    while (this.#held.size < this.#count) {
+      const next = this.#choose();
+      if (next.length === 0) return;
+      const before = this.#held.size;
+      await Promise.all(next.map((candidate) => this.#try(candidate, signal)));
+      if (this.#held.size > before) this.#tell(); // whoever is there is told of before the next is looked for
+    }
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const now = this.#deps.clock.now();
+    const due = [...this.#held.values()].filter(({ renewAt }) => renewAt <= now);
+    await Promise.all(
+      due.map(async (held) => {
+        const { candidate, link } = held;
+        try {
+          held.renewAt = now + (await this.#inTime(candidate, this.#deps.register, signal)) / 2;
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          this.#failed(candidate, error);
+          link.close();
+        }
+      }),
+    );
+  }
+
+  /** The best for the places that are free, each in a network of its own. */
+  #choose(): readonly RelayCandidate[] {
+    const now = this.#deps.clock.now();
+    const networks = new Set(Array.from(this.#held.values(), ({ candidate }) => networkOf(candidate)));
+    const chosen: RelayCandidate[] = [];
+    for (const candidate of [...this.#deps.candidates()].sort(byWorth)) {
+      const network = networkOf(candidate);
+      const isResting = (this.#resting.get(candidate.id)?.until ?? 0) > now;
+      if (network === undefined || networks.has(network) || isResting || this.#held.has(candidate.id)) continue;
+      networks.add(network);
+      chosen.push(candidate);
+      if (chosen.length === this.#count - this.#held.size) break;
+    }
+    return chosen;
+  }
+
+  async #try(candidate: RelayCandidate, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    try {
+      const ttlMs = await this.#inTime(candidate, this.#deps.register, signal);
+      const link = await this.#inTime(candidate, this.#deps.answerOn, signal);
+      const since = clock.now();
+      this.#held.set(candidate.id, { candidate, link, since, renewAt: since + ttlMs / 2 });
+      log.info("reached through a relay", { node: shortNodeId(candidate.id) });
+      void link.ended.then(() => this.#lost(candidate, link));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#failed(candidate, error);
+    }
+  }
+
+  #inTime<T>(
+    candidate: RelayCandidate,
+    ask: (relay: Dialable, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const late = () => new Failure("timed-out", `no answer within ${TRY_MS / 1000} s`);
+    return within({ clock: this.#deps.clock, timeoutMs: TRY_MS, late }, (each) => ask(candidate, each), signal);
+  }
+
+  #lost(candidate: RelayCandidate, link: ReverseLink): void {
+    const held = this.#held.get(candidate.id);
+    if (held?.link !== link) return;
+    this.#held.delete(candidate.id);
+    if (this.#deps.clock.now() - held.since >= STEADY_MS) this.#resting.delete(candidate.id);
+    this.#failed(candidate, new Failure("link-lost", "its link has ended"));
+    this.#wake();
+  }
+
+  #failed({ id }: RelayCandidate, { message: why }: Failure): void {
+    const { clock, log } = this.#deps;
+    const failures = (this.#resting.get(id)?.failures ?? 0) + 1;
+    const restMs = Math.min(LAST_REST_MS, FIRST_REST_MS * 2 ** (failures - 1));
+    this.#resting.delete(id);
+    this.#resting.set(id, { failures, until: clock.now() + restMs });
+    const [oldest] = this.#resting.keys();
+    if (this.#resting.size > MAX_RESTING && oldest !== undefined) this.#resting.delete(oldest);
+    log.debug("not reached through a relay", { node: shortNodeId(id), why });
+  }
+
+  #leaveAll(): void {
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    for (const { link } of all) link.close();
+  }
+
+  #tell(): void {
+    const via = [...this.#held.values()]
+      .sort((a, b) => byWorth(a.candidate, b.candidate))
+      .map(({ candidate }) => candidate.id);
+    if (via.join() === this.#told.join()) return;
+    this.#told = via;
+    this.#deps.changed(via);
+  }
+}
+
+/** Friends first, then near ones. */
+function byWorth(a: RelayCandidate, b: RelayCandidate): number {
+  return Number(b.joined) - Number(a.joined) || (a.rttMs ?? Infinity) - (b.rttMs ?? Infinity) || (a.id < b.id ? -1 : 1);
+}
+
+/** What is likely to fail at once: one site. Undefined: it has no address. */
+function networkOf({ endpoints: [endpoint] }: RelayCandidate): string | undefined {
+  return endpoint === undefined ? undefined : netgroup(endpoint.host).site;
+}
