@@ -27,6 +27,11 @@ export class LinkPool implements AsyncDisposable {
     return this.#links.get(id)?.find((link) => link.open);
   }
 
+  /** All that are open, best first. */
+  of(id: NodeId): readonly Link[] {
+    return (this.#links.get(id) ?? []).filter((link) => link.open);
+  }
+
   get all(): readonly Link[] {
     return [...this.#links.values()].flat();
   }

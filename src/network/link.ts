@@ -19,6 +19,16 @@ export interface Path {
   readonly via?: NodeId;
 }
 
+/** Whether a better path may be found while it is used. */
+export function isRoundabout({ kind }: Path): boolean {
+  return kind === "punched" || kind === "relayed";
+}
+
+/** In the order of `pathKinds`, the two kinds of TCP being as good as each other. */
+export function betterThan(kind: PathKind, other: PathKind): boolean {
+  return isRoundabout({ kind: other, remote: "" }) && pathKinds.indexOf(kind) < pathKinds.indexOf(other);
+}
+
 export interface LinkRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With the query, as in `/v1/table?since=4`. */

@@ -3,14 +3,15 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
-import { silentLog, systemClock } from "../base/index.ts";
+import { Scope, silentLog, systemClock } from "../base/index.ts";
 import { type Endpoint, Failure, type NodeId } from "../core/index.ts";
 import { MemoryInternet } from "../../test/lab/memory/memory-internet.ts";
 import { Answering } from "./answering.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Lookup } from "./host-names.ts";
 import { identityFromSeed } from "./identity.ts";
-import { Network } from "./network.ts";
+import type { Link, PathKind } from "./link.ts";
+import { Network, type NetworkDeps } from "./network.ts";
 import { TcpCarrier } from "./tcp-carrier.ts";
 
 const never = new AbortController().signal;
@@ -110,6 +111,42 @@ test("a passage leads to a node that no address leads to, and is among the attem
   await assert.rejects(lab.network.link(target, never), { code: "unreachable" });
 });
 
+describe("a node that is reached through another one", () => {
+  test("is reached directly as soon as that works, by new streams alone", async () => {
+    await using world = await Roundabout.open();
+    const first = await world.link();
+    assert.equal(first.path.kind, "relayed");
+    await world.open();
+    await eventually(async () => assert.equal((await world.link()).path.kind, "tcp4"));
+    assert.ok((await first.ping(never)) >= 0, "what ran on the first path goes on there");
+    const [relayed] = world.near.network.attempts(world.far.id).filter(({ path }) => path === "relayed");
+    assert.equal(relayed?.reason, "left for the tcp4 path");
+  });
+
+  test("is reached so again within five seconds after the direct path died", async () => {
+    await using world = await Roundabout.open();
+    await world.open();
+    assert.equal((await world.link()).path.kind, "tcp4");
+    world.internet.silence(DIRECT);
+    const before = systemClock.now();
+    const [link, other] = await Promise.all([world.link(), world.link()]);
+    assert.deepEqual([link.path.kind, other], ["relayed", link]);
+    assert.ok((await link.ping(never)) >= 0);
+    assert.ok(systemClock.now() - before < 5_000);
+  });
+
+  test("is asked to dial back, where this one can be dialled", async () => {
+    const asked: string[] = [];
+    await using world = await Roundabout.open(async (link) => {
+      asked.push(link.path.kind);
+      await world.far.network.answerOn({ id: world.near.id, endpoints: world.back, via: [] }, never);
+    });
+    assert.equal((await world.link()).path.kind, "relayed");
+    await eventually(async () => assert.equal((await world.link()).path.kind, "tcp4"));
+    assert.deepEqual(asked, ["relayed"]);
+  });
+});
+
 test("who asks after the last one gave up gets a race of his own", async () => {
   let dials = 0;
   const dial = (_request: unknown, signal: AbortSignal) => {
@@ -137,20 +174,27 @@ async function failureAt(endpoint: Endpoint): Promise<Failure> {
   return failure;
 }
 
+interface LabOptions {
+  readonly lookup?: Lookup;
+  readonly dial?: Carrier["dial"];
+  readonly carry?: (id: NodeId) => Carrier;
+  readonly askBack?: NonNullable<NetworkDeps["askBack"]>;
+}
+
 /** A node that dials. */
 class Lab implements AsyncDisposable {
   readonly id: NodeId;
   readonly network: Network;
   readonly #answering: Answering;
 
-  static async open({ lookup, dial }: { lookup?: Lookup; dial?: Carrier["dial"] } = {}): Promise<Lab> {
+  static async open({ lookup, dial, carry, askBack }: LabOptions = {}): Promise<Lab> {
     const identity = await identityFromSeed(randomBytes(32));
     const isTrusted = () => true;
     const answering = new Answering(systemClock, { isKnown: () => false });
     const tcp = new TcpCarrier({ identity, clock: systemClock, isTrusted });
     const listen: Carrier["listen"] = (...all) => tcp.listen(...all);
-    const carrier = dial === undefined ? tcp : { dial, listen };
-    const more = lookup === undefined ? {} : { lookup };
+    const carrier = carry?.(identity.id) ?? (dial === undefined ? tcp : { dial, listen });
+    const more = { ...(lookup === undefined ? {} : { lookup }), ...(askBack === undefined ? {} : { askBack }) };
     const deps = { ...more, id: identity.id, carrier, answering, clock: systemClock, log: silentLog, isTrusted };
     return new Lab(identity.id, new Network({ ...deps, isKnown: () => false }), answering);
   }
@@ -164,5 +208,79 @@ class Lab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.network[Symbol.asyncDispose]();
     await this.#answering[Symbol.asyncDispose]();
+  }
+}
+
+const NEAR = "192.0.2.1";
+const DIRECT = "192.0.2.7";
+const AROUND = "192.0.2.9";
+
+/** Two nodes in memory. `far` is reached around; directly only once it is opened there. */
+class Roundabout implements AsyncDisposable {
+  readonly internet: MemoryInternet;
+  readonly near: Lab;
+  readonly far: Lab;
+  /** Where `near` can be dialled. */
+  readonly back: readonly Endpoint[];
+  readonly #scope = new Scope();
+
+  static async open(askBack?: LabOptions["askBack"]): Promise<Roundabout> {
+    const internet = new MemoryInternet();
+    const carry = (host: string) => (id: NodeId) => labelled(internet.carrier(id, host), "tcp4");
+    const far = await Lab.open({ carry: carry(DIRECT) });
+    const near = await Lab.open({ carry: carry(NEAR), ...(askBack === undefined ? {} : { askBack }) });
+    const around = await internet.carrier(far.id, AROUND).listen((pipe) => far.network.take(pipe), { port: 1 }, never);
+    const back = await near.network.listen({ port: 8088 }, never);
+    return new Roundabout({ internet, near, far, back: back.endpoints }, [near, far, around, back]);
+  }
+
+  private constructor(
+    parts: Pick<Roundabout, "internet" | "near" | "far" | "back">,
+    owned: readonly AsyncDisposable[],
+  ) {
+    [this.internet, this.near, this.far, this.back] = [parts.internet, parts.near, parts.far, parts.back];
+    for (const thing of owned) this.#scope.own(thing);
+    const around = labelled(this.internet.carrier(this.near.id, NEAR), "relayed");
+    const request = { endpoint: { host: AROUND, port: 1 }, expect: this.far.id, asks: true };
+    const open = (signal: AbortSignal) => around.dial(request, signal);
+    const ways = () => [{ kind: "relayed" as const, address: "via garage", delayMs: 2_000, open }];
+    this.near.network.addPassage({ ways });
+  }
+
+  /** From now on it can be dialled. */
+  async open(): Promise<void> {
+    this.#scope.own(await this.far.network.listen({ port: 8088 }, never));
+  }
+
+  link(): Promise<Link> {
+    const endpoints = [{ host: DIRECT, port: 8088 }];
+    return this.near.network.link({ id: this.far.id, endpoints, via: [this.near.id] }, never);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close();
+  }
+}
+
+function labelled(carrier: Carrier, kind: PathKind): Carrier {
+  return {
+    dial: async (request, signal) => {
+      const pipe = await carrier.dial(request, signal);
+      return { ...pipe, path: { ...pipe.path, kind }, bytesRead: () => pipe.bytesRead() };
+    },
+    listen: (onPipe, options, signal) =>
+      carrier.listen((pipe) => onPipe({ ...pipe, path: { ...pipe.path, kind } }), options, signal),
+  };
+}
+
+async function eventually(check: () => Promise<void>): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (tries === 60) throw error;
+      await systemClock.sleep(100, never);
+    }
   }
 }

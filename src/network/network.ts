@@ -6,40 +6,31 @@
  * recently used first.
  */
 
-import { isIP, isIPv6 } from "node:net";
-import { type Clock, isAbort, type Log, Scope, Topic } from "../base/index.ts";
-import { type Endpoint, Failure, formatEndpoint, type NodeId, shortNodeId } from "../core/index.ts";
+import { isAbort, type Log, Scope, Topic } from "../base/index.ts";
+import { type Endpoint, Failure, type NodeId, shortNodeId } from "../core/index.ts";
 import type { Answering } from "./answering.ts";
 import { Attempts } from "./attempts.ts";
-import type { Carrier, Listener, ListenOptions, Pipe } from "./carrier.ts";
+import type { Listener, ListenOptions, Pipe } from "./carrier.ts";
 import { H2Link } from "./h2-link.ts";
-import { HostNames, type Lookup, orAborted } from "./host-names.ts";
-import type { Dialable, Link, Path, Reach } from "./link.ts";
+import { orAborted } from "./host-names.ts";
+import { betterThan, type Dialable, type Link, type Path, type Reach } from "./link.ts";
 import { LinkPool } from "./link-pool.ts";
-import type { Passage, PassageWay } from "./passage.ts";
+import type { Passage } from "./passage.ts";
 import { type Attempt, race, type Way } from "./race.ts";
+import { SoundLinks } from "./sound-links.ts";
+import { Upgrades, type UpgradesDeps } from "./upgrades.ts";
+import { Ways, type WaysDeps, withPeer } from "./ways.ts";
 
-/** IPv6 and the LAN go first, IPv4 follows (RFC 8305 section 8 recommends 250 ms). */
-const IPV4_DELAY_MS = 250;
-/** A node has at most 4 addresses in its record, and those that were typed, found on the LAN or seen last. */
-const MAX_WAYS = 12;
-/** Of one name. */
-const MAX_ADDRESSES = 4;
-
-export interface NetworkDeps {
-  readonly id: NodeId;
-  readonly carrier: Carrier;
+export interface NetworkDeps extends WaysDeps {
   readonly answering: Answering;
-  readonly clock: Clock;
   readonly log: Log;
-  /** Loopback, LAN and networks that a person named. */
-  readonly isTrusted: (address: string) => boolean;
   /** Own nodes, friends and guests: theirs are the reverse links that are always kept. */
   readonly isKnown: (id: NodeId) => boolean;
-  /** @default the system's */
-  readonly lookup?: Lookup;
-  /** Whoever answers on this link proved this node's own key. @returns whether it is another machine @default it is not */
-  readonly isTwin?: (link: Link, signal: AbortSignal) => Promise<boolean>;
+  /**
+   * Asks the node at the other end to dial this one, where this one can be dialled: that path may be better.
+   * @throws {Failure} what it answered
+   */
+  readonly askBack?: (link: Link, signal: AbortSignal) => Promise<void>;
 }
 
 /** The end of a link on which the other node asks, though this one dialled. */
@@ -48,11 +39,6 @@ export interface ReverseLink {
   /** Resolves when it is gone, whoever ended it. */
   readonly ended: Promise<void>;
   close(): void;
-}
-
-interface Wanted {
-  readonly expect: NodeId | undefined;
-  readonly onAttempt: (attempt: Attempt) => void;
 }
 
 interface RaceOfMany {
@@ -75,30 +61,45 @@ export class Network implements Reach, AsyncDisposable {
   readonly #pool: LinkPool;
   readonly #attempts = new Attempts();
   readonly #races = new Map<NodeId, SharedRace>();
-  readonly #names: HostNames;
-  readonly #passages = new Set<Passage>();
+  readonly #ways: Ways;
+  readonly #sound: SoundLinks;
+  readonly #upgrades: Upgrades;
 
   constructor(deps: NetworkDeps, options: NetworkOptions = {}) {
     this.#deps = deps;
-    this.#names = new HostNames(deps.lookup);
+    this.#ways = new Ways(deps);
+    this.#sound = new SoundLinks(deps.clock);
     this.#maxStrangersLinks = options.maxStrangersLinks ?? 64;
     this.#pool = this.#scope.own(new LinkPool(deps.clock));
+    const find: UpgradesDeps["find"] = (target, link, signal) => this.#findBetter(target, link, signal);
+    this.#upgrades = this.#scope.own(new Upgrades({ clock: deps.clock, find }));
   }
 
   async link(target: Dialable, signal: AbortSignal): Promise<Link> {
     signal.throwIfAborted();
     if (target.id === this.#deps.id) throw new Failure("bad-argument", "that is this node itself");
-    const existing = this.#pool.get(target.id);
+    this.#upgrades.update(target);
+    const open = this.#pool.of(target.id);
+    const existing = await this.#firstSound(open, target, signal);
     if (existing !== undefined) return existing;
-    const shared = this.#races.get(target.id) ?? this.#startRace(target);
+    const shared = this.#races.get(target.id) ?? this.#startRace(target, open.length > 0);
     return await shared.join(signal);
   }
 
-  #startRace(target: Dialable): SharedRace {
+  /** Who has no other way takes the link that there is. */
+  async #firstSound(open: readonly Link[], { via }: Dialable, signal: AbortSignal): Promise<Link | undefined> {
+    const [first] = open;
+    if (open.length === 1 && via.length === 0 && first?.path.kind !== "punched") return first;
+    for (const link of open) if (await this.#sound.isSound(link, signal)) return link;
+    return undefined;
+  }
+
+  /** @param hurry the path that there was is silent: a relay waits for nobody */
+  #startRace(target: Dialable, hurry: boolean): SharedRace {
     const forget = () => {
       if (this.#races.get(target.id) === shared) this.#races.delete(target.id);
     };
-    const work = (ending: AbortSignal) => this.#race(target, ending);
+    const work = (ending: AbortSignal) => this.#race(target, hurry, ending);
     const shared = new SharedRace({ work, forget }, this.#scope.signal);
     this.#races.set(target.id, shared);
     return shared;
@@ -119,7 +120,7 @@ export class Network implements Reach, AsyncDisposable {
    */
   async identify(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
     const onAttempt = () => {};
-    const ways = this.#ways([endpoint], { expect: undefined, onAttempt });
+    const ways = this.#ways.dialling([endpoint], { expect: undefined, onAttempt });
     const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
     const known = this.#pool.get(link.peer);
     if (known !== undefined) {
@@ -162,8 +163,7 @@ export class Network implements Reach, AsyncDisposable {
 
   /** From now on its ways are tried too, until it is disposed of. */
   addPassage(passage: Passage): Disposable {
-    this.#passages.add(passage);
-    return { [Symbol.dispose]: () => void this.#passages.delete(passage) };
+    return this.#ways.add(passage);
   }
 
   /** What was tried last to reach `id`, oldest first. */
@@ -181,71 +181,35 @@ export class Network implements Reach, AsyncDisposable {
     await this.#scope.close();
   }
 
-  async #race(target: Dialable, signal: AbortSignal): Promise<Link> {
-    const onAttempt = (attempt: Attempt) => this.#attempts.note(target.id, attempt);
-    const addresses = this.#ways(target.endpoints, { expect: target.id, onAttempt });
-    const ways = [...addresses, ...this.#passageWays(target)];
+  async #race(target: Dialable, hurry: boolean, signal: AbortSignal): Promise<Link> {
+    const ways = this.#waysTo(target);
+    const link = await this.#raceOn(hurry ? ways.map((way) => ({ ...way, delayMs: 0 })) : ways, target.id, signal);
+    this.#upgrades.start(target, link);
+    return link;
+  }
+
+  async #raceOn(ways: readonly Way[], id: NodeId, signal: AbortSignal): Promise<Link> {
+    const onAttempt = (attempt: Attempt) => this.#attempts.note(id, attempt);
     const link = await race(ways, { clock: this.#deps.clock, onAttempt }, signal);
     this.#adopt(link);
     return link;
   }
 
-  #ways(endpoints: readonly Endpoint[], wanted: Wanted): Way[] {
-    const unique = new Map(endpoints.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
-    return Array.from(unique.values(), (endpoint) =>
-      isIP(endpoint.host) === 0 ? this.#namedWay(endpoint, wanted) : this.#way(endpoint, wanted.expect),
-    ).slice(0, MAX_WAYS);
+  #waysTo(target: Dialable): Way[] {
+    return this.#ways.to(target, (attempt) => this.#attempts.note(target.id, attempt));
   }
 
-  /** A name is one more runner: nobody waits for the name server who has an address. */
-  #namedWay(endpoint: Endpoint, wanted: Wanted): Way {
-    return {
-      kind: "tcp4",
-      address: formatEndpoint(endpoint),
-      delayMs: IPV4_DELAY_MS,
-      open: async (signal) => {
-        const hosts = (await this.#names.resolve(endpoint.host, signal)).slice(0, MAX_ADDRESSES);
-        if (hosts.length === 0) throw unresolved(endpoint.host);
-        const ways = hosts.map((host) => this.#way({ host, port: endpoint.port }, wanted.expect));
-        return await race(ways, { clock: this.#deps.clock, onAttempt: wanted.onAttempt }, signal);
-      },
-    };
-  }
-
-  #way(endpoint: Endpoint, expect: NodeId | undefined): Way {
-    const { carrier, clock, isTrusted } = this.#deps;
-    const six = isIPv6(endpoint.host);
-    return {
-      kind: six ? "tcp6" : "tcp4",
-      address: formatEndpoint(endpoint),
-      delayMs: six || isTrusted(endpoint.host) ? 0 : IPV4_DELAY_MS,
-      open: async (signal) => {
-        const pipe = await carrier.dial({ endpoint, expect, asks: true }, signal);
-        const link = await H2Link.open(withPeer(pipe), clock, signal);
-        if (link.peer === this.#deps.id) throw await this.#metSelf(link, signal);
-        return link;
-      },
-    };
-  }
-
-  #passageWays(target: Dialable): Way[] {
-    const open = async (way: PassageWay, signal: AbortSignal) =>
-      await H2Link.open(withPeer(await way.open(signal)), this.#deps.clock, signal);
-    return [...this.#passages].flatMap((passage) =>
-      passage.ways(target).map((way) => ({ ...way, open: (signal: AbortSignal) => open(way, signal) })),
-    );
-  }
-
-  async #metSelf(link: Link, signal: AbortSignal): Promise<Failure> {
-    try {
-      const isTwin = (await this.#deps.isTwin?.(link, signal)) ?? false;
-      return new Failure(
-        "unreachable",
-        isTwin ? "a copy of this node answers there" : "this node itself answers there",
-      );
-    } finally {
-      link.close("a node needs no link to itself");
+  /** A better path than that of `link`, which this end or the other opened. */
+  async #findBetter(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
+    const ways = this.#waysTo(target).filter(({ kind }) => betterThan(kind, link.path.kind));
+    const tries = [this.#deps.askBack?.(link, signal), ways.length > 0 && this.#raceOn(ways, target.id, signal)];
+    for (const { status, reason } of (await Promise.allSettled(tries)) as { status: string; reason?: unknown }[]) {
+      signal.throwIfAborted();
+      if (status === "rejected" && !(reason instanceof Failure)) throw reason;
     }
+    const better = this.#pool.of(target.id).find(({ path }) => betterThan(path.kind, link.path.kind));
+    if (better !== undefined) this.#attempts.leave(target.id, link.path, better.path.kind);
+    return better;
   }
 
   #adopt(link: Link): void {
@@ -309,15 +273,4 @@ class SharedRace {
     this.#forget();
     void this.#scope.close();
   }
-}
-
-function unresolved(host: string): Failure {
-  return new Failure("unreachable", `the name "${host}" does not resolve to an address`, {
-    hint: "check its spelling and this machine's name server, or give the IP address",
-  });
-}
-
-function withPeer(pipe: Pipe): Pipe & { readonly peer: NodeId } {
-  if (pipe.peer === undefined) throw new Error("a dialled pipe has a proven key");
-  return Object.assign(pipe, { peer: pipe.peer });
 }

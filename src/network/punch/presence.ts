@@ -116,6 +116,10 @@ export class Presence implements AsyncDisposable {
     return this.#answerer !== undefined && (this.role.publicHost !== undefined || this.#answerer.relays > 0);
   }
 
+  get isPublished(): boolean {
+    return this.#published !== undefined;
+  }
+
   /** What is due by now. */
   async tend(bootstrap: readonly Address[], signal: AbortSignal): Promise<void> {
     const now = this.#deps.clock.now();

@@ -47,6 +47,8 @@ export interface PunchState {
   readonly seenAs: Endpoint | undefined;
   /** Whether others can find this node by its key, and punch through to it. */
   readonly answers: boolean;
+  /** Whether it says in the DHT where it is. */
+  readonly published: boolean;
   /** Handshakes of others under way. */
   readonly pending: number;
   /** And connections of theirs that are open. */
@@ -130,7 +132,7 @@ export class Punch implements Passage, AsyncDisposable {
   }
 
   get state(): PunchState {
-    const { dht, endpoints = 0, nodes = [], isFound = false } = this.#presence ?? {};
+    const { dht, endpoints = 0, nodes = [], isFound = false, isPublished = false } = this.#presence ?? {};
     const reason = this.#whyNot();
     const isSeen = dht !== undefined && dht.host !== null;
     return {
@@ -142,6 +144,7 @@ export class Punch implements Passage, AsyncDisposable {
       online: dht?.online ?? false,
       seenAs: isSeen ? { host: dht.host ?? "", port: dht.port } : undefined,
       answers: isFound,
+      published: isPublished,
       pending: this.#door.pending,
       connections: this.#door.connections,
     };

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { freePorts, LOOPBACK } from "../../../test/support/punch-lab.ts";
+import { boundFrames, type DhtOptions, loadEngine, quieten, type SecretStream } from "./engine.ts";
+
+describe("the engine", () => {
+  for (const bootstrap of [undefined, null, false, "node1.example:49737"]) {
+    test(`opens no DHT with ${String(bootstrap)} for bootstrap nodes: it would join a public network`, async () => {
+      const { openDht } = await loadEngine();
+      const options = { ...(await plain()), bootstrap } as unknown as DhtOptions;
+      assert.throws(() => openDht(options), /public network/);
+    });
+  }
+
+  for (const wrong of [{ host: "::" }, { host: "localhost" }, { port: 0 }, { port: 70_000 }, { publicHost: "::1" }]) {
+    test(`opens no DHT with ${JSON.stringify(wrong)}`, async () => {
+      const { openDht } = await loadEngine();
+      const options = { ...(await plain()), ...wrong };
+      assert.throws(() => openDht(options), TypeError);
+    });
+  }
+
+  test("asks nobody but the nodes it was given", async () => {
+    const { openDht } = await loadEngine();
+    const dht = openDht(await plain());
+    await dht.fullyBootstrapped();
+    assert.deepEqual(dht.bootstrapNodes, []);
+    assert.deepEqual(dht.toArray(), []);
+    await dht.destroy();
+  });
+
+  test("is imported by one file", () => {
+    const root = join(import.meta.dirname, "../..");
+    const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) =>
+      /(?<!\.test)\.ts$/.test(name),
+    );
+    const importing = files.filter((name) =>
+      /(?:from|import\() ?"(?:hyperdht|@hyperswarm|dht-rpc|udx-native|sodium)/.test(
+        readFileSync(join(root, name), "utf8"),
+      ),
+    );
+    assert.deepEqual(importing.sort(), ["network/punch/engine.ts", "network/punch/hyperdht.d.ts"]);
+  });
+});
+
+describe("boundFrames", () => {
+  test("ends a stream whose next frame would be larger than 128 KiB, and no other", () => {
+    const stream = new FakeStream();
+    boundFrames(stream as unknown as SecretStream);
+    stream._len = 0;
+    stream._len += 128 * 1024;
+    assert.equal(stream._len, 128 * 1024);
+    assert.equal(stream.destroyed, false);
+    stream._len += 1;
+    assert.equal(stream.destroyed, true);
+  });
+
+  test("knows the name by which the library counts", async () => {
+    const { openDht } = await loadEngine();
+    const dht = openDht(await plain());
+    const stream = dht.connect(Buffer.alloc(32, 1));
+    stream.on("error", () => {});
+    assert.ok("_len" in stream && stream._len === 0);
+    stream.destroy();
+    await dht.destroy({ force: true });
+  });
+});
+
+describe("quieten", () => {
+  test("makes the library ping its relays every 15 s instead of every 3", async () => {
+    const { openDht } = await loadEngine();
+    const options = await plain();
+    const dht = openDht({ ...options, publicHost: LOOPBACK });
+    const server = dht.createServer({}, () => {});
+    await server.listen(options.keyPair);
+    const sleeper = server._announcer?._sleeper;
+    assert.ok(sleeper !== undefined, "the library has changed");
+    const pauses: number[] = [];
+    sleeper.pause = (ms) => {
+      pauses.push(ms);
+      return Promise.resolve();
+    };
+    quieten(server);
+    await sleeper.pause(3_000);
+    await sleeper.pause(1_000);
+    assert.deepEqual(pauses, [15_000, 1_000]);
+    await dht.destroy({ force: true });
+  });
+});
+
+class FakeStream extends EventEmitter {
+  destroyed = false;
+  _len = 0;
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+async function plain(): Promise<DhtOptions> {
+  const keyPair = { publicKey: Buffer.alloc(32), secretKey: Buffer.alloc(64) };
+  return { bootstrap: [], keyPair, host: LOOPBACK, port: await freePorts(1), mayReach: () => true };
+}

@@ -1,0 +1,61 @@
+/**
+ * Tells the links that answer from those whose path has died and that do not know it yet.
+ *
+ * Keeping alive takes 15 s to be sure, and ends what runs on the link. Who has another way need not wait: a link
+ * that is asked and says nothing for two seconds is passed over, until it speaks again.
+ */
+
+import type { Clock } from "../base/index.ts";
+import type { Link } from "./link.ts";
+
+/** Who answered just now is not asked again. */
+const FRESH_MS = 2_000;
+const SILENT_MS = 2_000;
+
+interface Asked {
+  /** Clock.now of the last answer. */
+  answeredAt: number;
+  /** Resolves with whether it came in time; undefined when none is awaited. */
+  answer: Promise<boolean> | undefined;
+}
+
+export class SoundLinks {
+  readonly #clock: Clock;
+  readonly #asked = new WeakMap<Link, Asked>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Whether it has answered within two seconds, or does now. */
+  async isSound(link: Link, signal: AbortSignal): Promise<boolean> {
+    const asked = this.#asked.get(link) ?? { answeredAt: Number.NEGATIVE_INFINITY, answer: undefined };
+    this.#asked.set(link, asked);
+    if (this.#clock.now() - asked.answeredAt < FRESH_MS) return true;
+    asked.answer ??= this.#ask(link, asked);
+    const sound = await asked.answer;
+    signal.throwIfAborted();
+    return sound;
+  }
+
+  /** The question stays open longer than anybody waits: a late answer makes the link sound again. */
+  #ask(link: Link, asked: Asked): Promise<boolean> {
+    const waiting = new AbortController();
+    const answered = link.ping(waiting.signal).then(
+      () => {
+        asked.answeredAt = this.#clock.now();
+        return true;
+      },
+      () => false,
+    );
+    void answered.then(() => {
+      asked.answer = undefined;
+      waiting.abort();
+    });
+    const late = this.#clock.sleep(SILENT_MS, waiting.signal).then(
+      () => false,
+      () => true, // it was answered, one way or the other: the race is over
+    );
+    return Promise.race([answered, late]);
+  }
+}
