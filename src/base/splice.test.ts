@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { duplexPair, type Duplex } from "node:stream";
+import { once } from "node:events";
+import { Duplex, duplexPair } from "node:stream";
 import { describe, test } from "node:test";
 import { splice } from "./splice.ts";
 
@@ -18,6 +19,29 @@ describe("splice", () => {
     middle[0].destroy(new Error("cut"));
     assert.match((await joined)?.message ?? "", /cut/);
     assert.ok(middle[1].destroyed);
+  });
+
+  test("breaks one side when the other is destroyed between its last byte and its end", async () => {
+    const [client, near] = duplexPair();
+    const far = silent();
+    const joined = splice(near, far);
+    client.end(); // it has said all, and listens, but reads nothing yet
+    await once(far, "finish");
+    far.push(Buffer.alloc(1024 * 1024));
+    far.push(null);
+    far.destroy();
+    assert.match((await joined)?.message ?? "", /premature/i);
+    assert.ok(near.destroyed);
+  });
+
+  test("breaks one side when the other was closed before", async () => {
+    const [, near] = duplexPair();
+    const far = silent();
+    far.push(null);
+    far.destroy();
+    await once(far, "close");
+    assert.ok(await splice(near, far));
+    assert.ok(near.destroyed);
   });
 
   test("warns of no leak though others listen for the end as well", async () => {
@@ -57,6 +81,11 @@ function pairs() {
   const [left, one] = duplexPair();
   const [two, right] = duplexPair();
   return { left, right, middle: [one, two] as const, joined: splice(one, two) };
+}
+
+/** Takes what is written to it, and says nothing by itself. */
+function silent(): Duplex {
+  return new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
 }
 
 async function textOf(stream: Duplex): Promise<string> {

@@ -20,15 +20,18 @@ export async function splice(near: Duplex, far: Duplex, through?: () => Transfor
   return there ?? back;
 }
 
-function oneWay(from: Duplex, to: Duplex, through?: () => Transform): Promise<Error | undefined> {
-  return new Promise((resolve) => {
-    pipeline(through === undefined ? [from, to] : [from, through(), to], (error) => {
-      // Each is the other's only partner: half of a broken pair is of no use to anybody.
-      if (error !== undefined && error !== null) {
-        from.destroy();
-        to.destroy();
-      }
-      resolve(error ?? undefined);
-    });
-  });
+async function oneWay(from: Duplex, to: Duplex, through?: () => Transform): Promise<Error | undefined> {
+  // A stream that is destroyed between its last byte and its "end", as one of HTTP/2 is when its link breaks, is a whole
+  // one to `pipeline`, which then waits for that "end" for ever.
+  from.once("close", () => void (from.readableEnded || to.destroy()));
+  const error = await piped(through === undefined ? [from, to] : [from, through(), to]);
+  // Each is the other's only partner: half of a broken pair is of no use to anybody.
+  if (error !== undefined) for (const end of [from, to]) end.destroy();
+  return error;
+}
+
+function piped(streams: Duplex[]): Promise<Error | undefined> {
+  return new Promise<Error | undefined>((resolve) => {
+    pipeline(streams, (error) => resolve(error ?? undefined));
+  }).catch((error: unknown) => error as Error); // one of them was closed before
 }
