@@ -6,6 +6,7 @@ const cases: readonly (readonly [string, string])[] = [
   ["-s", "serve"],
   ["-s --name attic --port 0", "serve --name attic --port 0"],
   ["--home /x -s", "serve --home /x"],
+  ["--relay no --runtime docker -s", "serve --relay no --runtime docker"],
   ["--us", "update --blocks"],
   ["--us --hops 4", "update --blocks --hops 4"],
   ["--hops 4 --us", "update --blocks --hops 4"],

@@ -15,7 +15,7 @@ const SEED = new Map<string, "serve" | "update" | "ls" | "touch">([
 const BY_RANK = ["serve", "touch", "update", "ls"] as const;
 
 /** Options that may come before such a flag and take the next word. */
-const WITH_VALUE = new Set(["--home", "--hops", "--ports", "--name", "--port", "--listen", "--allow-network"]);
+const WITH_VALUE = new Set("--home --hops --ports --name --port --listen --allow-network --relay --runtime".split(" "));
 
 export function fromSeedFlags(argv: readonly string[]): readonly string[] {
   if (!beginsWithSeedFlag(argv)) return argv;

@@ -19,6 +19,7 @@ const status = {
   addresses: ["[2001:db8::7]:8088", "192.0.2.7:8088"],
   links: [{ id: someId, name: "barn", path: "tcp6", rttMs: 3.2, asks: true }],
   nodes: { joined: 1, verified: 2, heard: 3, suspect: 0 },
+  reach: { nat: "cone", by: ["punching", "relay through garage"] },
   relay: {
     mode: "anyone",
     counts: { streams: 1, opened: 4, bytes: 1_500_000, refused: 0, overQuota: 0 },
@@ -40,7 +41,7 @@ describe("p2prc status", () => {
     const { exit, out, err } = await new CliLab({ routes }).p2prc("status");
     assert.equal(exit, 0);
     assert.ok(out.includes("Daemon:        version 0.1.0, process 4711, up 3 h"));
-    assert.ok(out.includes("Reached via:   garage"));
+    assert.ok(out.includes("Reached by:    punching, relay through garage"));
     assert.ok(out.includes("Relay:         for anyone, for strangers a little: 2 nodes, 1 streams, 1.5 MB passed on"));
     assert.ok(out.includes("Lending:       to my own nodes and those I invited"));
     assert.deepEqual(out.slice(-2), [
@@ -70,33 +71,18 @@ describe("p2prc serve", () => {
 
   test("is the daemon, and lends", async () => {
     const lab = new CliLab({ routes, running: false });
-    const { exit, out } = await lab.p2prc(
-      "-s",
-      "--name",
-      "attic",
-      "--port",
-      "0",
-      "--listen",
-      "::1",
-      "--listen",
-      "127.0.0.1",
-      "--allow-network",
-      "127.0.0.0/8",
-    );
+    const words =
+      "--name attic --port 0 --listen ::1 --listen 127.0.0.1 --allow-network 127.0.0.0/8 --relay no --runtime bubblewrap";
+    const { exit, out } = await lab.p2prc("-s", ...words.split(" "));
     assert.deepEqual([exit, out], [0, banner]);
-    assert.deepEqual(lab.daemons[0]?.flags, [
-      "--name",
-      "attic",
-      "--port",
-      "0",
-      "--listen",
-      "::1",
-      "--listen",
-      "127.0.0.1",
-      "--allow-network",
-      "127.0.0.0/8",
-    ]);
+    assert.deepEqual(lab.daemons[0]?.flags, words.split(" "));
     assert.deepEqual(lab.asked[0], { route: "POST /v1/lend", body: { on: true } });
+  });
+
+  test("knows three makers of sandboxes", async () => {
+    const { exit, err } = await new CliLab({ routes, running: false }).p2prc("serve", "--runtime", "chroot");
+    assert.equal(exit, 2);
+    assert.match(err.join("\n"), /docker, podman, bubblewrap/);
   });
 
   test("prints the status with --json", async () => {

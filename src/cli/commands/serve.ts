@@ -19,6 +19,7 @@ interface Flags {
   /** false with `--no-map`. */
   readonly map?: boolean;
   readonly relay?: RelayMode;
+  readonly runtime?: string;
   readonly detach?: boolean;
 }
 
@@ -50,6 +51,11 @@ export const serve = command<Flags>({
       summary:
         "pass links on to nodes that cannot be dialled: `anyone` (strangers a little), `friends` or `no` (anyone)",
       choices: ["anyone", "friends", "no"],
+    },
+    {
+      flags: "--runtime <what>",
+      summary: "what makes the sandboxes: `docker`, `podman` or `bubblewrap` (the one with the best walls)",
+      choices: ["docker", "podman", "bubblewrap"],
     },
     { flags: "--detach", summary: "return when it lends, and go on in the background" },
   ],
@@ -132,7 +138,16 @@ async function startAgain(home: string, io: Io): Promise<void> {
 }
 
 /** What the daemon is given; the same words as here. */
-function daemonWords({ name, port, listen = [], allowNetwork = [], lan, map, relay }: Flags): readonly string[] {
+function daemonWords({
+  name,
+  port,
+  listen = [],
+  allowNetwork = [],
+  lan,
+  map,
+  relay,
+  runtime,
+}: Flags): readonly string[] {
   return [
     ...(name === undefined ? [] : ["--name", name]),
     ...(port === undefined ? [] : ["--port", String(port)]),
@@ -141,6 +156,7 @@ function daemonWords({ name, port, listen = [], allowNetwork = [], lan, map, rel
     ...(lan === false ? ["--no-lan"] : []),
     ...(map === false ? ["--no-map"] : []),
     ...(relay === undefined ? [] : ["--relay", relay]),
+    ...(runtime === undefined ? [] : ["--runtime", runtime]),
   ];
 }
 
