@@ -7,7 +7,7 @@ import { type RouteRow, serveAccess } from "../access/index.ts";
 import { Scope } from "../base/index.ts";
 import { type Caller, Failure } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
-import { serveReach } from "../nat/index.ts";
+import { CallBack, serveCallBack, serveReach } from "../nat/index.ts";
 import type { RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
 import { serveTable } from "../table/index.ts";
@@ -113,13 +113,14 @@ async function answer({ parts, guest, owner, relaying }: Sides, scope: Scope, si
 }
 
 function pluginsOf({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Metrics) {
-  const { table, clock, log } = parts;
+  const { table, network, allowed, clock, log } = parts;
   return [
     pluginOfDaemon({ parts, owner, relaying }, metrics),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
     pluginOfAccess(parts),
     serveReach({ dialBack: parts.dialBack, show: () => reachOf(parts) }),
+    serveCallBack(new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock })),
   ];
 }
 

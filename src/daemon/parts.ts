@@ -11,6 +11,7 @@ import {
   SpeedTests,
   toolRunner,
 } from "../measure/index.ts";
+import { askCallBack } from "../nat/index.ts";
 import { Answering, Network, TcpCarrier } from "../network/index.ts";
 import { IpTable, openMulticast } from "../table/index.ts";
 import { askDescription } from "./ask.ts";
@@ -104,6 +105,7 @@ function openReach(
     allowed,
     config,
     addresses,
+    own,
     twins,
     boot,
     acquaintance,
@@ -127,6 +129,11 @@ function openReach(
       isTwin: async (link, signal) => {
         const { boot: theirs } = await askDescription(link, boot, signal);
         return twins.met({ boot: theirs, remote: link.path.remote });
+      },
+      askBack: async (link, signal) => {
+        const { record, signed } = own.latest;
+        const canBeDialled = record.lends && (record.nat === "none" || record.nat === "mapped");
+        if (canBeDialled) await askCallBack(link, { record: signed, clock }, signal);
       },
     }),
   );

@@ -1,9 +1,17 @@
 /** nat: how others reach this node: port mapping, what others see of it, relays. */
+export { askCallBack } from "./calling-back/ask.ts";
+export { CallBack, type CallBackDeps } from "./calling-back/call-back.ts";
+export { serveCallBack } from "./calling-back/serve.ts";
 export { DialBack, type DialBackDeps } from "./reachability/dial-back.ts";
 export { type Helper, Reachability, type ReachabilityDeps } from "./reachability/reachability.ts";
 export { ReachReply } from "./reachability/contract.ts";
 export { describeReach, type ReachFacts } from "./reachability/words.ts";
-export { type Mapped, unmapped } from "./mapping/state.ts";
+export { findGateways } from "./mapping/gateways.ts";
+export { openNatPmp } from "./mapping/nat-pmp.ts";
+export { openPcp } from "./mapping/pcp.ts";
+export { PortMapping, type PortMappingDeps, type Wanted } from "./mapping/port-mapping.ts";
+export type { Mapped } from "./mapping/state.ts";
+export { openUpnp } from "./mapping/upnp.ts";
 export { type ReachRoutesDeps, serveReach } from "./reachability/serve.ts";
 export type { Candidate, Reachable, Self, Verdict } from "./reachability/verdict.ts";
 export { Arrivals, type ArrivalsDeps } from "./relay/arrivals.ts";

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SignedNode } from "../../../test/support/signed-node.ts";
+import { VirtualClock } from "../../../test/support/virtual-clock.ts";
+import { AllowedNetworks, noNetworks } from "../../core/index.ts";
+import type { Dialable } from "../../network/index.ts";
+import { CallBack } from "./call-back.ts";
+
+const signal = new AbortController().signal;
+
+test("dials the asker at the public addresses of his own record, and at no other", async () => {
+  const asker = new SignedNode(1);
+  const record = asker.sign({ addresses: ["10.0.0.7", "198.51.100.7", "2a00::7"] });
+  const { callBack, dialled } = backCaller();
+  const lab = AllowedNetworks.parse(["198.51.100.0/24"]);
+  assert.deepEqual(await backCaller(lab, dialled).callBack.call(asker.id, record, signal), { path: "tcp4" });
+  const endpoints = [
+    { host: "198.51.100.7", port: 8088 },
+    { host: "2a00::7", port: 8088 },
+  ];
+  assert.deepEqual(dialled, [{ id: asker.id, endpoints, via: [] }]);
+  const home = asker.sign({ addresses: ["192.168.1.7"] });
+  await assert.rejects(callBack.call(asker.id, home, signal), { code: "not-supported" });
+});
+
+test("believes a record of its own key only", async () => {
+  const asker = new SignedNode(1);
+  const record = asker.sign({ addresses: ["2a00::7"] });
+  const { callBack, dialled } = backCaller();
+  await assert.rejects(callBack.call(asker.id, new SignedNode(2).sign(), signal), { code: "bad-record" });
+  const forged = { ...record, body: record.body.replace("2a00::7", "2a00::9") };
+  await assert.rejects(callBack.call(asker.id, forged, signal), { code: "bad-record" });
+  assert.deepEqual(dialled, []);
+});
+
+test("dials nobody often, whoever asks for it", async () => {
+  const { callBack, dialled } = backCaller();
+  for (let asked = 0; asked < 64; asked++) {
+    const asker = new SignedNode(asked);
+    await callBack.call(asker.id, asker.sign({ addresses: ["2a00::7"] }), signal).catch((error: unknown) => {
+      assert.equal((error as { code?: unknown }).code, "too-often");
+    });
+  }
+  assert.equal(dialled.length, 16);
+});
+
+function backCaller(allowed = noNetworks, dialled: Dialable[] = []) {
+  const answerOn = async (target: Dialable) => {
+    dialled.push(target);
+    return { path: { kind: "tcp4", remote: "" } as const, ended: Promise.resolve(), close: () => undefined };
+  };
+  return { callBack: new CallBack({ answerOn, allowed, clock: new VirtualClock() }), dialled };
+}

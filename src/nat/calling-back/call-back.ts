@@ -1,0 +1,61 @@
+/**
+ * Dialling a node that asks for it, so that it can ask here over a direct path: whichever end can be dialled, both get one.
+ *
+ * Its own signed record says where, and only public addresses are dialled, each as seldom as for a check: a record may
+ * name a third party's address.
+ */
+
+import type { Clock } from "../../base/index.ts";
+import {
+  type AllowedNetworks,
+  type Endpoint,
+  Failure,
+  mayDialGossiped,
+  type NodeId,
+  type SignedRecord,
+  verifyRecord,
+} from "../../core/index.ts";
+import type { Dialable, ReverseLink } from "../../network/index.ts";
+import { CheckRation } from "../reachability/check-ration.ts";
+import type { CallBackReply } from "./contract.ts";
+
+export interface CallBackDeps {
+  readonly answerOn: (target: Dialable, signal: AbortSignal) => Promise<ReverseLink>;
+  readonly allowed: AllowedNetworks;
+  readonly clock: Clock;
+}
+
+export class CallBack {
+  readonly #deps: CallBackDeps;
+  readonly #ration: CheckRation;
+
+  constructor(deps: CallBackDeps) {
+    this.#deps = deps;
+    this.#ration = new CheckRation(deps.clock);
+  }
+
+  /** @throws {Failure} bad-record, not-supported, too-often, busy, unreachable, wrong-key */
+  async call(asker: NodeId, signed: SignedRecord, signal: AbortSignal): Promise<CallBackReply> {
+    const { id, addresses, port } = verifyRecord(signed);
+    if (id !== asker) throw new Failure("bad-record", "that is another node's record");
+    const endpoints = addresses
+      .map((host): Endpoint => ({ host, port }))
+      .filter((endpoint) => mayDialGossiped(endpoint, this.#deps.allowed));
+    if (endpoints.length === 0)
+      throw new Failure("not-supported", "your record names no address that may be dialled from here");
+    using _begun = this.#begin(asker, endpoints);
+    const { path } = await this.#deps.answerOn({ id: asker, endpoints, via: [] }, signal);
+    return { path: path.kind };
+  }
+
+  #begin(asker: NodeId, endpoints: readonly Endpoint[]): Disposable {
+    const begun = new DisposableStack();
+    try {
+      for (const { host, port } of endpoints) begun.use(this.#ration.begin(asker, host, port));
+      return begun;
+    } catch (error) {
+      begun.dispose();
+      throw error;
+    }
+  }
+}
