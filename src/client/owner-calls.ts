@@ -1,6 +1,7 @@
-/** The calls of an owner about the sandboxes that others have on this machine. */
+/** The calls of an owner about what others have, and how they get here. */
 
 import type { DoctorReply, GuestsReply, LendLimits, Offer, PanicReply, Sandbox, UsageReply } from "../sandbox/index.ts";
+import type { ReachReply } from "../nat/index.ts";
 import { askJson } from "./exchange.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
@@ -18,6 +19,8 @@ export interface OwnerCalls {
   usage(signal: AbortSignal): Promise<UsageReply>;
   /** Whether this machine can lend safely. */
   doctor(signal: AbortSignal): Promise<DoctorReply>;
+  /** How others reach this node. */
+  reach(signal: AbortSignal): Promise<ReachReply>;
   /** What this node could lend now. */
   offer(signal: AbortSignal): Promise<Offer>;
 }
@@ -35,6 +38,7 @@ export function ownerCalls(transport: Transport): OwnerCalls {
     setLendLimits: (body, signal) => json({ method: "PUT", path: "/v1/lend/limits", body }, signal),
     usage: (signal) => json({ method: "GET", path: "/v1/usage" }, signal),
     doctor: (signal) => json({ method: "GET", path: "/v1/doctor" }, signal),
+    reach: (signal) => json({ method: "GET", path: "/v1/reach" }, signal),
     offer: (signal) => json({ method: "GET", path: "/v1/offer" }, signal),
   };
 }

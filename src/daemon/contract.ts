@@ -7,7 +7,7 @@
 
 import { Type, type Static } from "typebox";
 import { NODE_ID_PATTERN, type NodeId, SignedRecord } from "../core/index.ts";
-import { RelayStatus } from "../nat/index.ts";
+import { ReachReply, RelayStatus } from "../nat/index.ts";
 
 const Id = Type.Unsafe<NodeId>(Type.String({ pattern: NODE_ID_PATTERN.source }));
 
@@ -49,6 +49,8 @@ export const Status = Type.Object({
     heard: Type.Integer({ minimum: 0 }),
     suspect: Type.Integer({ minimum: 0 }),
   }),
+  /** How others reach it: the whole picture is `GET /v1/reach`. */
+  reach: Type.Object({ nat: ReachReply.properties.nat, by: ReachReply.properties.reachableBy }),
   relay: RelayStatus,
   /** What a person should know and do something about, one sentence each. */
   warnings: Type.Array(Type.String()),

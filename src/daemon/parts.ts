@@ -64,7 +64,7 @@ export function buildParts(ground: Ground, scope: Scope): Parts {
   const measuring = openMeasuring({ ...ground, ...reaching, ...knowing });
   const known = { ...ground, ...self, ...reaching, ...knowing, ...measuring };
   const reached = openReaching(known, scope);
-  acquaintance.lendingChanged = () => reached.reachability.recheck({ forget: true });
+  acquaintance.lendingChanged = () => reached.lendingChanged();
   return { ...known, ...reached };
 }
 

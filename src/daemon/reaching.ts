@@ -9,13 +9,19 @@ import {
   type Candidate,
   describeReach,
   DialBack,
+  findGateways,
   type Helper,
+  openNatPmp,
+  openPcp,
+  openUpnp,
+  PortMapping,
   Reachability,
   type ReachReply,
   type Self,
-  unmapped,
+  type Wanted,
 } from "../nat/index.ts";
 import { openErrand, proveLinks } from "../network/index.ts";
+import type { Row } from "../table/index.ts";
 import type { Parts } from "./parts.ts";
 
 /** What the DHT knows of UDP, once there is one. */
@@ -32,55 +38,88 @@ export interface Outlook {
 
 export interface Reached {
   readonly outlook: Outlook;
+  readonly mapping: PortMapping;
   readonly reachability: Reachability;
   readonly dialBack: DialBack;
+  /** It begins or ends, or listens elsewhere. */
+  readonly lendingChanged: () => void;
 }
 
+/** A node that UDP reaches has so many endpoints of the DHT, on ports one after the other. */
+const DHT_PORTS = 4;
 /** Asked of a large table, chosen at random. */
 const MAX_HELPERS = 64;
 
 type ReachingDeps = Omit<Parts, keyof Reached>;
 
 export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
-  const { clock, random, log, allowed, carrier, lending, whereabouts, addresses } = deps;
+  const { clock, random, allowed, carrier, lending, whereabouts, addresses, config } = deps;
+  const log = deps.log.with({ room: "nat" });
   const outlook: Outlook = { udp: () => ({ port: undefined, mapping: undefined }) };
   const isPublic = (address: string) => allowed.includes(address) || classifyAddress(address) === "public";
+  const mapping = new PortMapping(
+    {
+      wanted: () => wantedOf(deps, outlook),
+      findGateways,
+      openers: [openPcp, openNatPmp, openUpnp],
+      clock,
+      random,
+      log,
+    },
+    { on: config.map ?? true },
+  );
   const reachability = new Reachability({
     lends: () => lending.on,
     self: () => {
       const { port, mapping } = outlook.udp();
       return { told: whereabouts.told, port: whereabouts.port, udpPort: port, udpMapping: mapping };
     },
-    candidates: () => candidatesOf(deps, outlook),
+    ready: (signal) => mapping.settled(signal),
+    candidates: () => candidatesOf(deps, { outlook, mapping }),
     helpers: () => helpersOf(deps, isPublic),
     isPublic,
     open: (errand, signal) => openErrand(errand, { carrier, clock }, signal),
     clock,
     random,
-    log: log.with({ room: "nat" }),
+    log,
   });
   const subscriptions = [
-    addresses.moves.on((move) => reachability.recheck({ forget: move === "changed" })),
+    addresses.moves.on((move) => {
+      mapping.again();
+      reachability.recheck({ forget: move === "changed" });
+    }),
+    mapping.changes.on(() => reachability.recheck({ forget: false })),
     reachability.changes.on(() => tell(deps, reachability)),
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
+  scope.spawn((signal) => mapping.run(signal));
   scope.spawn((signal) => reachability.run(signal));
   scope.spawn((signal) => proveAfterMoves(deps, signal));
-  return { outlook, reachability, dialBack: new DialBack({ carrier, allowed, clock, random }) };
+  const lendingChanged = () => {
+    mapping.again();
+    reachability.recheck({ forget: true });
+  };
+  return {
+    outlook,
+    mapping,
+    reachability,
+    dialBack: new DialBack({ carrier, allowed, clock, random }),
+    lendingChanged,
+  };
 }
 
 /** For `GET /v1/reach`. */
 export function reachOf(parts: Parts): ReachReply {
-  const { reachability, lending, whereabouts, outlook, own, table } = parts;
-  const { port, mapping } = outlook.udp();
+  const { reachability, mapping, lending, whereabouts, outlook, own, table } = parts;
+  const udp = outlook.udp();
   return describeReach({
     lends: lending.on,
     verdict: reachability.verdict,
     at: reachability.at,
     reachable: reachability.reachable,
-    self: { told: whereabouts.told, port: whereabouts.port, udpPort: port, udpMapping: mapping },
-    mapped: unmapped,
-    punches: port !== undefined,
+    self: { told: whereabouts.told, port: whereabouts.port, udpPort: udp.port, udpMapping: udp.mapping },
+    mapped: mapping.latest,
+    punches: udp.port !== undefined,
     via: own.latest.record.via.map((id) => ({ id, name: table.nameOf(id) })),
   });
 }
@@ -89,30 +128,51 @@ function tell({ own, lending }: ReachingDeps, { reachable }: Reachability): void
   own.update({ lends: lending.on, ...reachable, addresses: [...reachable.addresses] });
 }
 
-function candidatesOf({ whereabouts }: ReachingDeps, outlook: Outlook): Candidate[] {
-  const { told, near, port } = whereabouts;
+function candidatesOf(
+  { whereabouts }: ReachingDeps,
+  { outlook, mapping }: { readonly outlook: Outlook; readonly mapping: PortMapping },
+): Candidate[] {
+  const { told, port } = whereabouts;
+  const { four: state } = mapping.latest;
   const udp = outlook.udp().port;
   const own = told.map(
     (from): Candidate => ({ family: isIPv6(from) ? 6 : 4, from, port, udp: undefined, mapped: false }),
   );
   const four = own.find(({ family }) => family === 4);
   if (four !== undefined) return own.map((each) => (each === four ? { ...each, udp } : each));
-  if (!near.some(({ host }) => !isIPv6(host))) return own;
-  return [...own, { family: 4, from: undefined, port, udp, mapped: false }];
+  if (!isBehindRouter(whereabouts)) return own;
+  const outside = state.kind === "mapped" ? state.ports.tcp : port;
+  return [...own, { family: 4, from: undefined, port: outside, udp, mapped: state.kind === "mapped" }];
 }
 
-/** Nodes that answered here, at an address that means something outside this house. */
+/** What routers should let in; nothing where none is in the way. */
+function wantedOf({ lending, whereabouts }: ReachingDeps, outlook: Outlook): Wanted | undefined {
+  const { port: tcp, told } = whereabouts;
+  const { port } = outlook.udp();
+  const [four, six] = [isBehindRouter(whereabouts), told.filter(isIPv6)];
+  if (!lending.on || (!four && six.length === 0)) return undefined;
+  return { tcp, udp: port === undefined ? [] : Array.from({ length: DHT_PORTS }, (_, n) => port + n), four, six };
+}
+
+/** Its IPv4 addresses mean nothing outside: a LAN's, or a provider's. */
+function isBehindRouter({ told, near }: ReachingDeps["whereabouts"]): boolean {
+  if (told.some((address) => !isIPv6(address))) return false;
+  return near.some(({ host }) => !isIPv6(host) && classifyAddress(host) !== "loopback");
+}
+
+/** Nodes that answered here or that a person joined, at an address that means something outside this house. */
 function helpersOf({ table, random, allowed }: ReachingDeps, isPublic: (address: string) => boolean): Helper[] {
-  const verified = Array.from(table.nodes.rows.all()).filter(({ state }) => state === "verified");
-  return shuffled(verified, random)
+  const isUsable = ({ state, relation }: Row) => state === "verified" || (state === "heard" && relation !== undefined);
+  const usable = Array.from(table.nodes.rows.all()).filter(isUsable);
+  return shuffled(usable, random)
     .slice(0, MAX_HELPERS)
-    .flatMap(({ id, proven, told }) => {
-      const endpoints = [...(proven === undefined ? [] : [proven]), ...told];
+    .flatMap((row) => {
+      const { endpoints } = table.nodes.dialable(row);
       return ([6, 4] as const).flatMap((family): Helper[] => {
         const endpoint = endpoints.find(({ host }) => isIP(host) === family && isPublic(host));
         if (endpoint === undefined) return [];
         const { host } = endpoint;
-        return [{ id, endpoint, family, place: allowed.includes(host) ? host : netgroup(host).site }];
+        return [{ id: row.id, endpoint, family, place: allowed.includes(host) ? host : netgroup(host).site }];
       });
     });
 }

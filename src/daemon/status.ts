@@ -6,6 +6,7 @@ import type { LateRuntime } from "../sandbox/index.ts";
 import type { Status } from "./contract.ts";
 import { freeBytes } from "../store/index.ts";
 import type { Parts } from "./parts.ts";
+import { reachOf } from "./reaching.ts";
 
 /** The log of SQLite and its index, for one change. */
 const ENOUGH_BYTES = 64 * 1024;
@@ -33,11 +34,17 @@ export function statusOf(parts: Parts, state: LendingState): Status {
     addresses: whereabouts.near.map(formatEndpoint),
     links: linksOf(parts),
     nodes: countsOf(parts),
+    reach: reachIn(parts),
     relay: state.relay,
     warnings: [...warningsOf(parts), ...lendingWarnings(parts, state)],
     logFile: logFile.path,
     boot,
   };
+}
+
+function reachIn(parts: Parts): Status["reach"] {
+  const { nat, reachableBy } = reachOf(parts);
+  return { nat, by: reachableBy };
 }
 
 function linksOf({ network, answering, table }: Parts): Status["links"] {

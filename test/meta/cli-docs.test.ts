@@ -7,6 +7,7 @@ import { commands } from "../../src/cli/commands.ts";
 import { failures } from "../../src/core/light.ts";
 import { LendReply, Status, Why } from "../../src/daemon/contract.ts";
 import { PingResult, SpeedResult } from "../../src/measure/index.ts";
+import { ReachReply } from "../../src/nat/index.ts";
 import { Box, DoctorReply, LendLimits, PanicReply, RemoveBoxReply, UsageReply } from "../../src/sandbox/index.ts";
 import { NodesReply, RemoveReply, UpdateResult } from "../../src/table/index.ts";
 import { cliDocs } from "../support/cli-docs.ts";
@@ -37,7 +38,7 @@ describe("docs/cli.md", () => {
     rm: RemoveBoxReply,
     usage: UsageReply,
     panic: PanicReply,
-    doctor: DoctorReply,
+    doctor: Type.Object({ ...DoctorReply.properties, reach: ReachReply }),
     invite: Type.Object({ ...IssueReply.properties, warnings: Type.Array(Type.String()) }),
     invites: InvitesReply,
     join: JoinReply,

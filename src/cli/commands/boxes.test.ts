@@ -257,18 +257,40 @@ describe("p2prc doctor", () => {
   test("says what is the matter and how to mend it", async () => {
     const finding = { about: "uid ranges", ok: false, words: "none", fix: "sudo usermod …" };
     const value = { runtime: { kind: "bubblewrap", version: "0.8", problems: ["no disk quota"] }, findings: [finding] };
-    const { exit, out } = await new CliLab({ routes: { "GET /v1/doctor": { value } } }).p2prc("doctor");
+    const { exit, out } = await doctor({ value });
     assert.equal(exit, 0);
     assert.deepEqual(out, [
       "sandboxes: made by bubblewrap 0.8",
       "  but: no disk quota",
       "uid ranges: none",
       "  to mend it: sudo usermod …",
+      "reach: not looked at, for this node does not lend (`p2prc -s` starts it)",
+    ]);
+  });
+
+  test("says how others reach this node, and how they would better", async () => {
+    const reach = {
+      lends: true,
+      findings: [
+        { about: "NAT", ok: true, words: "ordinary (endpoint-independent)" },
+        { about: "UPnP", ok: true, words: "mapped 8088 tcp+udp, verified by 2 peers" },
+        { about: "IPv6", ok: false, words: "yes, inbound blocked by your router", fix: "allow TCP 8088 in" },
+      ],
+      reachableBy: ["punching", "relay through garage and cellar"],
+    };
+    const { out } = await doctor({ value: { findings: [] }, reach });
+    assert.deepEqual(out.slice(-2), [
+      "NAT: ordinary (endpoint-independent)   UPnP: mapped 8088 tcp+udp, verified by 2 peers   IPv6: yes, inbound blocked by your router",
+      "reachable by: punching, relay through garage and cellar   fix: allow TCP 8088 in",
     ]);
   });
 
   test("fails where no sandbox can be made", async () => {
-    const { exit } = await new CliLab({ routes: { "GET /v1/doctor": { value: { findings: [] } } } }).p2prc("doctor");
+    const { exit } = await doctor({ value: { findings: [] } });
     assert.equal(exit, 5);
   });
+
+  function doctor({ value, reach = { lends: false } }: { readonly value: unknown; readonly reach?: unknown }) {
+    return new CliLab({ routes: { "GET /v1/doctor": { value }, "GET /v1/reach": { value: reach } } }).p2prc("doctor");
+  }
 });

@@ -26,6 +26,8 @@ export const status = command({
     addresses: "where others may reach it",
     links: "links that are up: id, name, path, via (where relayed), rttMs, asks",
     nodes: "how many are joined, verified, heard, suspect",
+    reach:
+      "how others reach this node: nat (none, mapped, cone, symmetric, blocked, unknown), by (in words); more in `p2prc doctor`",
     relay:
       "mode (anyone, friends, no), counts of what is passed on (streams, opened, bytes, refused, overQuota), registered (nodes reached through this one), via (nodes through which this one is reached: id, name)",
     warnings: "what to look at",
@@ -55,6 +57,7 @@ function printStatus(status: Status, io: Io): void {
     ...runtime,
     ["Listening on", status.listening.join(", ")],
     ["Reachable at", status.addresses.join(", ")],
+    ...(status.reach.by.length === 0 ? [] : [["Reached by", status.reach.by.join(", ")] as [string, string]]),
     ...aboutRelays(status),
     ["Nodes", `${joined} joined, ${verified} verified, ${heard} heard of, ${suspect} silent`],
     ["Log", status.logFile],
@@ -86,11 +89,8 @@ function printStatus(status: Status, io: Io): void {
 
 const WHOSE = { anyone: "for anyone, for strangers a little", friends: "for friends", no: "for nobody" } as const;
 
-function aboutRelays({ lends, relay: { mode, counts, registered, via } }: Status): [string, string][] {
+function aboutRelays({ lends, relay: { mode, counts, registered } }: Status): [string, string][] {
   const { streams, bytes } = counts;
   const numbers = `${registered} nodes, ${streams} streams, ${formatDecimalBytes(bytes)} passed on`;
-  return [
-    ...(via.length === 0 ? [] : [["Reached via", via.map(({ name }) => name).join(", ")] as [string, string]]),
-    ...(lends ? [["Relay", `${WHOSE[mode]}: ${numbers}`] as [string, string]] : []),
-  ];
+  return lends ? [["Relay", `${WHOSE[mode]}: ${numbers}`]] : [];
 }

@@ -5,6 +5,7 @@
  * Only while this node lends: who does not listens nowhere.
  */
 
+import { isIPv4 } from "node:net";
 import { type Clock, type Log, type Random, Scope, shuffled, Topic } from "../../base/index.ts";
 import { type Endpoint, Failure, netgroup, type NodeId, shortNodeId } from "../../core/index.ts";
 import type { Errand, Link } from "../../network/index.ts";
@@ -34,6 +35,8 @@ export interface Helper {
 export interface ReachabilityDeps {
   readonly lends: () => boolean;
   readonly self: () => Self;
+  /** Resolves when routers had time to open ports. */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly candidates: () => readonly Candidate[];
   readonly helpers: () => readonly Helper[];
   /** Whether an address means anything outside the house. */
@@ -82,6 +85,13 @@ export class Reachability {
     return toRecord(this.#verdict, this.#deps.self());
   }
 
+  /** Where UDP from anywhere gets in: the first of the ports of its DHT endpoints. */
+  get udpEndpoint(): Endpoint | undefined {
+    const { udpPort, addresses } = this.reachable;
+    const host = [...addresses, ...this.#verdict.observed].find((address) => isIPv4(address));
+    return udpPort === 0 || host === undefined ? undefined : { host, port: udpPort };
+  }
+
   /** Whether it should keep links to relays: it lends, and nobody can dial it by IPv4, as far as is known. */
   get needsRelay(): boolean {
     return this.#deps.lends() && needsRelay(this.reachable, this.#verdict);
@@ -109,7 +119,8 @@ export class Reachability {
 
   /** Asks once. @returns whether enough nodes answered */
   async look(signal: AbortSignal): Promise<boolean> {
-    const { candidates, clock, log } = this.#deps;
+    const { ready, candidates, clock, log } = this.#deps;
+    await ready(signal);
     const helpers = this.#deps.helpers();
     const ports = candidates();
     if (helpers.length === 0) return false;
