@@ -140,12 +140,14 @@ export class KeepRelays {
     );
   }
 
-  /** The best for the places that are free, each in a network of its own. */
+  /** The best for the places that are free, each in a network of its own; those that failed of late only where there is nobody else. */
   #choose(): readonly RelayCandidate[] {
     const now = this.#deps.clock.now();
     const networks = new Set(Array.from(this.#held.values(), ({ candidate }) => networkOf(candidate)));
     const chosen: RelayCandidate[] = [];
-    for (const candidate of [...this.#deps.candidates()].sort(byWorth)) {
+    const failed = ({ id }: RelayCandidate) => Number(this.#resting.has(id));
+    const inOrder = [...this.#deps.candidates()].sort((a, b) => failed(a) - failed(b) || byWorth(a, b));
+    for (const candidate of inOrder) {
       const network = networkOf(candidate);
       const isResting = (this.#resting.get(candidate.id)?.until ?? 0) > now;
       if (network === undefined || networks.has(network) || isResting || this.#held.has(candidate.id)) continue;

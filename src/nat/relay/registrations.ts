@@ -68,6 +68,7 @@ export class Registrations {
 
   /** A link to `id` came up: it is kept open while the registration lasts. */
   linked(id: NodeId): void {
+    this.#prune();
     const registration = this.#all.get(id);
     const link = this.#deps.existing(id);
     if (registration === undefined || link === undefined || registration.link === link) return;

@@ -181,22 +181,23 @@ export class Relay implements AsyncDisposable {
     this.#counts.streams++;
     running.spawn(async (ending) => {
       await using life = new Scope(ending);
-      const cut = () => {
-        for (const end of [near, far]) end.destroy();
+      // With an error: both ends then know that it was not the other one who ended it.
+      const cut = (why: Failure) => {
+        for (const end of [near, far]) end.destroy(why);
       };
-      life.signal.addEventListener("abort", cut, { once: true });
-      if (allowance.msLeft !== Number.POSITIVE_INFINITY) life.spawn((signal) => this.#endLater(allowance, cut, signal));
+      const onAbort = () => cut(new Failure("link-lost", "the relay passes it on no more"));
+      life.signal.addEventListener("abort", onAbort, { once: true });
+      if (allowance.msLeft !== Number.POSITIVE_INFINITY)
+        life.spawn(async (signal) => {
+          await this.#deps.clock.sleep(allowance.msLeft, signal);
+          cut(new Failure("too-large", "the time that this relay gives to a stream is over"));
+        });
       const why = await splice(near, far, () => this.#meter(allowance, life.signal));
-      if (why instanceof Failure) this.#counts.overQuota++;
+      life.signal.removeEventListener("abort", onAbort); // what was written last may still be under way
+      if (why instanceof Failure && why.code !== "link-lost") this.#counts.overQuota++;
       this.#counts.streams--;
       allowance.end();
     });
-  }
-
-  async #endLater(allowance: Allowance, cut: () => void, signal: AbortSignal): Promise<void> {
-    await this.#deps.clock.sleep(allowance.msLeft, signal);
-    this.#counts.overQuota++;
-    cut();
   }
 
   #meter(allowance: Allowance, signal: AbortSignal) {

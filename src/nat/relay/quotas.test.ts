@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { VirtualClock } from "../../../test/support/virtual-clock.ts";
+import { fakeId } from "../../../test/support/fake-link.ts";
+import { defaultQuotas, Quotas } from "./quotas.ts";
+
+const [ada, bob, eve] = [fakeId(1), fakeId(2), fakeId(3)];
+const small = { bytesPerSecond: 1_000, bytesPerDay: 10_000, streams: 2, bytesPerStream: 4_000, msPerStream: 60_000 };
+const DAY_MS = 86_400_000;
+
+describe("the quotas of a relay", () => {
+  test("let so many streams of one stranger be open at once", () => {
+    const quotas = new Quotas(new VirtualClock(), { ranks: { stranger: small } });
+    const first = quotas.open(ada, "stranger");
+    quotas.open(ada, "stranger");
+    assert.throws(() => quotas.open(ada, "stranger"), {
+      code: "busy",
+      message: /2 links are passed on for you already/,
+    });
+    quotas.open(bob, "stranger");
+    first.end();
+    first.end(); // twice is once
+    quotas.open(ada, "stranger");
+    assert.throws(() => quotas.open(ada, "stranger"), { code: "busy" });
+  });
+
+  test("break a stream that has had its bytes", () => {
+    const stream = new Quotas(new VirtualClock(), { ranks: { stranger: small } }).open(ada, "stranger");
+    stream.spend(4_000);
+    assert.throws(() => stream.spend(1), { code: "too-large" });
+  });
+
+  test("hold a node to its bytes a second, over all its streams, after a second's worth at once", async () => {
+    const clock = new VirtualClock();
+    const quotas = new Quotas(clock, { ranks: { stranger: small } });
+    const [one, two] = [quotas.open(ada, "stranger"), quotas.open(ada, "stranger")];
+    await clock.advance(5_000);
+    assert.deepEqual([one.spend(1_000), two.spend(500), one.spend(500)], [0, 500, 1_000]);
+    await clock.advance(1_000);
+    assert.equal(two.spend(100), 100);
+  });
+
+  test("hold a node to its bytes a day, and begin anew the next day", async () => {
+    const clock = new VirtualClock();
+    const quotas = new Quotas(clock, { ranks: { stranger: { ...small, bytesPerStream: 1e9 } } });
+    const stream = quotas.open(ada, "stranger");
+    stream.spend(10_000);
+    assert.throws(() => stream.spend(1), { code: "too-often" });
+    assert.throws(() => quotas.open(ada, "stranger"), { code: "too-often", message: /were passed on for you today/ });
+    await clock.advance(DAY_MS);
+    quotas.open(ada, "stranger").spend(10_000);
+  });
+
+  test("give many strangers together no more than a few", () => {
+    const quotas = new Quotas(new VirtualClock(), { strangers: { streams: 2, bytesPerDay: 5_000 } });
+    quotas.open(ada, "stranger").spend(5_000);
+    assert.throws(() => quotas.open(bob, "stranger"), { code: "too-often" });
+    const other = new Quotas(new VirtualClock(), { strangers: { streams: 2 } });
+    other.open(ada, "stranger");
+    other.open(bob, "stranger");
+    assert.throws(() => other.open(eve, "stranger"), { code: "busy", message: /by this relay for strangers/ });
+    other.open(eve, "guest");
+  });
+
+  test("give guests and strangers together no more than the shared account", () => {
+    const quotas = new Quotas(new VirtualClock(), { shared: { streams: 2 } });
+    quotas.open(ada, "stranger");
+    quotas.open(bob, "guest");
+    assert.throws(() => quotas.open(eve, "guest"), { code: "busy" });
+    quotas.open(eve, "trusted");
+  });
+
+  test("hold own nodes and friends to nothing but a count of streams", () => {
+    const quotas = new Quotas(new VirtualClock());
+    const stream = quotas.open(ada, "trusted");
+    assert.deepEqual([stream.msLeft, stream.spend(1e12)], [Number.POSITIVE_INFINITY, 0]);
+    for (let more = 1; more < defaultQuotas.trusted.streams; more++) quotas.open(ada, "trusted");
+    assert.throws(() => quotas.open(ada, "trusted"), { code: "busy" });
+  });
+
+  test("give a stranger two minutes and half a MiB at a time, unless told otherwise", () => {
+    const stream = new Quotas(new VirtualClock()).open(ada, "stranger");
+    assert.equal(stream.msLeft, 120_000);
+    stream.spend(512 * 1024);
+    assert.throws(() => stream.spend(1), { code: "too-large", message: /512KiB at a time/ });
+  });
+});
