@@ -41,7 +41,14 @@ describe("what a guest did not say", () => {
     const { profile, network, user } = await world.create(ann);
     assert.deepEqual([profile, network, user], ["strict", "none", "guest"]);
     await refused(world, { profile: "dev" }, { code: "not-supported", message: /cannot make "dev"/ });
-    await refused(world, { network: "internet" }, { code: "bad-argument", message: /strict sandbox has no network/ });
+    await refused(world, { network: "internet" }, { code: "not-supported", message: /strict sandboxes only/ });
+  });
+
+  test("is no network for a strict sandbox, wherever it is", async () => {
+    await using world = new SandboxWorld();
+    assert.equal((await world.create(ann, { profile: "strict" })).network, "none");
+    const wish = { profile: "strict", network: "internet" } as const;
+    await refused(world, wish, { code: "bad-argument", message: /strict sandbox has no network/ });
   });
 });
 
@@ -121,7 +128,7 @@ describe("what the owner lends", () => {
     await refused(
       world,
       { cpus: 0.1, memoryBytes: GIB / 8 },
-      { code: "busy", message: /1 sandboxes wanted, this node lends 8, of which 0/ },
+      { code: "busy", message: /1 sandbox wanted, this node lends 8, of which 0/ },
     );
   });
 

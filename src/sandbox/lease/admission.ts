@@ -112,8 +112,8 @@ function refuseBeyondLimits(lease: Lease, house: House): void {
   const limits = lent(house);
   const others = house.leases.filter(({ guest }) => !house.isOwn(guest));
   const rows = [
-    { word: "sandboxes", asked: 1, taken: others.length, limit: limits.sandboxes, show: String },
-    { word: "cores", asked: lease.cpus, taken: total(others, "cpus"), limit: limits.cpus, show: cores },
+    { word: "sandbox", asked: 1, taken: others.length, limit: limits.sandboxes, show: String },
+    { word: coresWord(lease), asked: lease.cpus, taken: total(others, "cpus"), limit: limits.cpus, show: cores },
     ...amounts(lease, others, limits),
   ];
   for (const row of rows) refuseAmount({ ...row, whose: "this node lends" });
@@ -135,7 +135,7 @@ function amounts(
 function refuseBeyondMachine(lease: Lease, { machine, leases }: House): void {
   const disk = Math.max(0, machine.diskFreeBytes - DISK_RESERVE_BYTES);
   const rows = [
-    { word: "cores", asked: lease.cpus, taken: 0, limit: machine.cpus, show: cores },
+    { word: coresWord(lease), asked: lease.cpus, taken: 0, limit: machine.cpus, show: cores },
     {
       word: "of memory",
       asked: lease.memoryBytes,
@@ -167,6 +167,10 @@ function refuseAmount({ whose, word, asked, taken, limit, show }: AmountRow): vo
     `${show(asked)} ${word} wanted, ${whose} ${show(Math.max(0, limit))}, of which ${free} free (${show(over)} too much)`,
     { hint: never ? "ask for less, or choose another node" : "ask for less, or try again when a sandbox has ended" },
   );
+}
+
+function coresWord({ cpus }: Lease): string {
+  return cpus === 1 ? "core" : "cores";
 }
 
 function cores(amount: number): string {

@@ -69,7 +69,11 @@ function networkOf(
   { profile, grant, facts }: { readonly profile: Profile; readonly grant: Grant; readonly facts: RuntimeFacts },
 ): Lease["network"] {
   if (profile === "strict" && network === "internet")
-    throw new Failure("bad-argument", "a strict sandbox has no network", { hint: "use `--profile dev`" });
+    throw facts.profiles?.includes("dev") === false
+      ? new Failure("not-supported", "this node makes strict sandboxes only, and those have no network", {
+          hint: "use `--network none`, or choose another node",
+        })
+      : new Failure("bad-argument", "a strict sandbox has no network", { hint: "use `--profile dev`" });
   if (network === "internet" && !facts.walls.networkFilter)
     throw new Failure("not-supported", "this node cannot filter a sandbox's network, so it gives none", {
       hint: "use `--network none`; its owner's `p2prc doctor` says what is missing",

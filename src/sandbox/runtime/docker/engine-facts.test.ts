@@ -20,6 +20,12 @@ describe("engineFacts", () => {
     assert.match(problems.join("\n"), /group docker/);
   });
 
+  test("gives no root inside where it would be root of the host", () => {
+    const remapped = { ...STOCK, SecurityOptions: ["name=userns"] };
+    assert.deepEqual(engineFacts({ ...around, info: STOCK }).profiles, ["strict"]);
+    assert.deepEqual(engineFacts({ ...around, info: remapped }).profiles, ["strict", "dev"]);
+  });
+
   test("finds nothing to say of a rootless engine with quotas", () => {
     const info = { ...STOCK, SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless"] };
     const facts = engineFacts({ info, podman: true, storageQuota: true, filters: true, rootful: false });

@@ -39,7 +39,8 @@ export function engineFacts({ info, podman, storageQuota, filters, rootful }: En
     uidRange: userNamespace,
   } as const;
   const facts = { kind: podman ? "podman" : "docker", version: info.ServerVersion ?? "unknown", walls } as const;
-  return { ...facts, images: "registry", problems: problems({ ...facts, rootful }) };
+  const profiles = userNamespace ? (["strict", "dev"] as const) : (["strict"] as const);
+  return { ...facts, profiles, images: "registry", problems: problems({ ...facts, rootful }) };
 }
 
 function problems({ kind, walls, rootful }: Pick<RuntimeFacts, "kind" | "walls"> & { readonly rootful: boolean }) {
