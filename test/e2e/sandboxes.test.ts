@@ -1,13 +1,21 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { bubblewrapSkip } from "../support/bubblewrap-world.ts";
 import { LendingLab, untilTrue } from "../support/lending-lab.ts";
 
 /** Two machines: barn is a guest of attic, which lends with bubblewrap. */
 describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 300_000 }, () => {
+  let lab: LendingLab;
+  before(async () => {
+    lab = await LendingLab.open();
+  });
+  afterEach(async () => {
+    for (const name of await lab.held()) await lab.barn("rm", name);
+  });
+  after(async () => await lab[Symbol.asyncDispose]());
+
   test("pass output, input, exit codes and signals through, byte for byte", async () => {
-    await using lab = await LendingLab.open();
     const touched = await lab.barn("touch", "attic", "--name", "box", "--ttl", "1h");
     assert.match(touched.lines.join("\n"), /^box on attic {3}running \(.*\) {3}ends \d\d:\d\d/m);
 
@@ -39,7 +47,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("live on when their node goes away in the middle of a command, and say so", async () => {
-    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     const running = await lab.machines.start("barn", ["exec", "box", "--", "sh", "-c", "echo begun; sleep 60"]);
     await running.until((lines) => lines.includes("begun"));
@@ -52,7 +59,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are removed by `run` at its end and after Ctrl-C, and its exit code passes through", async () => {
-    await using lab = await LendingLab.open();
     const ran = await lab.bytes(["run", "attic", "--", "sh", "-c", "cat; exit 3"], Buffer.from("hello"));
     assert.deepEqual([ran.exit, String(ran.stdout)], [3, "hello"]);
     const running = await lab.machines.start("barn", ["run", "attic", "--", "sh", "-c", "echo begun; sleep 60"]);
@@ -64,7 +70,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are removed later where their node is away", async () => {
-    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     await lab.killAttic();
     const removed = await lab.barn("rm", "box");
@@ -74,7 +79,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are paused, kicked and frozen by their owner, and their guest sees it", async () => {
-    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box");
     assert.deepEqual(await lab.lent(), ["box"]);
     assert.equal((await lab.attic("pause", "box")).exit, 0);
@@ -89,7 +93,6 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
   });
 
   test("are prolonged, and listed by each side", async () => {
-    await using lab = await LendingLab.open();
     await lab.barn("touch", "attic", "--name", "box", "--ttl", "1h");
     assert.match((await lab.barn("extend", "box", "2h")).lines.join("\n"), /^box ends \d\d:\d\d \(in (2h|1h59m)\)$/);
     assert.match((await lab.barn("ps")).lines.join("\n"), /^box +attic +[a-z2-7]{16} .* running$/m);
