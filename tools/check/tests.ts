@@ -1,8 +1,8 @@
 /**
  * All tests, told as `node --test` tells them, with one summary at the end.
  *
- * Two runs of Node's own runner feed its own reporter: what stands beside the source runs side by
- * side, what has real processes and networks runs one file after the other. Skipped tests, and steps
+ * Three runs of Node's own runner feed its own reporter: what stands beside the source runs side by side, what has real
+ * processes two files at a time, and what measures them one file after the other. Skipped tests, and steps
  * of `./check` that failed before, come just before the summary, where nobody overlooks them.
  */
 
@@ -23,8 +23,10 @@ export interface TestOptions {
   readonly failedSteps: readonly string[];
 }
 
-/** Real processes, ports, namespaces: two of them at once would measure each other. */
-const alone = ["test/e2e/**/*.test.ts", "test/lab/**/*.test.ts"];
+/** How fast, how long, under what load: two of them at once would measure each other. */
+const alone = ["test/e2e/{bombs,map,nat*,network,owner-side,reach}.test.ts", "test/lab/**/*.test.ts"];
+/** Real processes, ports, engines: they wait more than they work, and more than two of them take all the memory. */
+const pairs = ["test/e2e/**/*.test.ts"];
 const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
 
 /** A file that hangs is broken off and named. The slowest takes a fraction of this. */
@@ -38,8 +40,13 @@ export async function tests(options: TestOptions): Promise<boolean> {
 }
 
 async function* events({ quick, failedSteps }: TestOptions, report: Report): AsyncGenerator<TestEvent> {
-  yield* report.pass(runFiles(globSync(together, { cwd: root, exclude: alone }), availableParallelism()));
-  if (!quick) yield* report.pass(runFiles(globSync(alone, { cwd: root }), 1));
+  yield* report.pass(
+    runFiles(globSync(together, { cwd: root, exclude: [...alone, ...pairs] }), availableParallelism()),
+  );
+  if (!quick) {
+    yield* report.pass(runFiles(globSync(pairs, { cwd: root, exclude: alone }), 2));
+    yield* report.pass(runFiles(globSync(alone, { cwd: root }), 1));
+  }
   for (const step of failedSteps) yield report.fail(`./check ${step}`, "it failed before the tests; see above");
   const left = await sweepLabs();
   if (left.length > 0) yield report.fail("the tests clean up", `these namespaces were left over: ${left.join(" ")}`);
