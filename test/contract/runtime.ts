@@ -146,6 +146,20 @@ export function runtimeContract(
       await world.runtime.remove(wanted.id, signal);
     });
 
+    test("hands over the way in through which walls were looked at, once, where it keeps one", async () => {
+      await using world = await open();
+      const wanted = spec(world);
+      await world.runtime.create(wanted, ignore, signal);
+      const inside = world.runtime.entered?.(wanted.id);
+      if (inside !== undefined) {
+        const exec = await inside.exec({ argv: ["/bin/sh", "-c", "exit 3"], env: {} }, signal);
+        assert.match(await text(Readable.from(exec)), /"code":3/);
+        assert.equal(world.runtime.entered?.(wanted.id), undefined);
+      }
+      await world.runtime.remove(wanted.id, signal);
+      await inside?.ended;
+    });
+
     test("ends the stream to the resident when the sandbox is removed", async () => {
       await using world = await open();
       const wanted = spec(world);
@@ -190,6 +204,18 @@ export function runtimeContract(
       });
       assert.match(log, /one two/);
       await world.runtime.remove(wanted.id, signal);
+    });
+
+    test("has nothing to tell of a sandbox without a command", async () => {
+      await using world = await open();
+      const wanted = spec(world);
+      await world.runtime.create(wanted, ignore, signal);
+      const log = await world.runtime.logs(wanted.id, { follow: false, lines: 10 }, signal);
+      assert.equal(await text(Readable.from(log)), "");
+      const followed = await world.runtime.logs(wanted.id, { follow: true, lines: 10 }, signal);
+      const all = text(Readable.from(followed));
+      await world.runtime.remove(wanted.id, signal);
+      assert.equal(await all, "");
     });
 
     test("finds nothing wrong with the walls of a fresh sandbox", async () => {

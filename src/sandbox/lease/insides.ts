@@ -13,7 +13,7 @@ import type { SshFacts } from "./prepare-ssh.ts";
 import { unlessAborted } from "./turns.ts";
 
 export interface InsidesDeps {
-  readonly runtime: Pick<Runtime, "open">;
+  readonly runtime: Pick<Runtime, "open" | "entered">;
   /** Makes a fresh sandbox ready for its guest's key. */
   readonly prepareSsh: (inside: Inside, lease: Lease, signal: AbortSignal) => Promise<SshFacts>;
   readonly clock: Clock;
@@ -65,7 +65,7 @@ export class Insides implements AsyncDisposable {
     };
     const open = async () => {
       const { signal } = this.#scope;
-      const inside = await Inside.open(await runtime.open(id, signal), { clock }, signal);
+      const inside = runtime.entered?.(id) ?? (await Inside.open(await runtime.open(id, signal), { clock }, signal));
       void inside.ended.then(forget);
       return inside;
     };

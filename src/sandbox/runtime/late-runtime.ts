@@ -8,6 +8,7 @@
 import type { Duplex, Readable } from "node:stream";
 import { type Clock, type Log, Scope } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
+import type { Inside } from "../inside/inside.ts";
 import { type Picked, pickRuntime, type RuntimeCandidate } from "./pick-runtime.ts";
 import type {
   FoundSandbox,
@@ -105,6 +106,10 @@ export class LateRuntime implements Runtime {
 
   async open(id: SandboxId, signal: AbortSignal): Promise<Duplex> {
     return await (await this.#inner()).open(id, signal);
+  }
+
+  entered(id: SandboxId): Inside | undefined {
+    return this.#picked?.runtime?.entered?.(id);
   }
 
   async verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {

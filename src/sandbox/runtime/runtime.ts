@@ -7,6 +7,7 @@
  */
 
 import type { Duplex, Readable } from "node:stream";
+import type { Inside } from "../inside/inside.ts";
 import type { SandboxId } from "./sandbox-id.ts";
 
 export const runtimeKinds = ["docker", "podman", "bubblewrap", "memory"] as const;
@@ -148,6 +149,9 @@ export interface Runtime extends AsyncDisposable {
    * @throws {Failure} not-found, runtime-failed
    */
   open(id: SandboxId, signal: AbortSignal): Promise<Duplex>;
+
+  /** The way in through which `create` looked at the walls, for the first who asks. Undefined: there is none, use `open`. */
+  entered?(id: SandboxId): Inside | undefined;
 
   /** Lets go of what it made of an image that nobody has pushed any more. Content when there is nothing. */
   forgetImage?(image: PushedImage, signal: AbortSignal): Promise<void>;

@@ -6,6 +6,7 @@
 import type { Duplex, Readable } from "node:stream";
 import { type Clock, isAbort, within } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
+import type { Inside } from "../inside/inside.ts";
 import type {
   FoundSandbox,
   ImageProgress,
@@ -64,6 +65,10 @@ export class TimedRuntime implements Runtime {
 
   open(id: SandboxId, signal: AbortSignal): Promise<Duplex> {
     return this.#timed({ what: "speak to a sandbox", ms: QUICK_MS }, (s) => this.#runtime.open(id, s), signal);
+  }
+
+  entered(id: SandboxId): Inside | undefined {
+    return this.#runtime.entered?.(id);
   }
 
   verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {

@@ -21,6 +21,7 @@ import type {
   SandboxSpec,
   SandboxStats,
 } from "../runtime.ts";
+import { Entered } from "../entered.ts";
 import type { SandboxId } from "../sandbox-id.ts";
 import { Canaries } from "./canaries.ts";
 import { readLog } from "./command-log.ts";
@@ -41,6 +42,7 @@ export class BubblewrapRuntime implements Runtime {
   readonly #maker: Maker;
   readonly #making = new Map<SandboxId, Promise<void>>();
   readonly #streams = new Set<Duplex>();
+  readonly #entered = new Entered();
   readonly #disk: DiskUses;
   readonly #scope = new Scope();
 
@@ -106,13 +108,19 @@ export class BubblewrapRuntime implements Runtime {
     return await this.#connect(this.#folder(id), signal);
   }
 
+  entered(id: SandboxId): Inside | undefined {
+    return this.#entered.take(id);
+  }
+
   async forgetImage(image: PushedImage, signal: AbortSignal): Promise<void> {
     await this.#deps.images.forget(image, signal);
   }
 
   async verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
     signal.throwIfAborted();
-    return await this.#verify(this.#folder(id), await this.#read(id), signal);
+    const record = await this.#read(id);
+    await using inside = await this.#enter(this.#folder(id), signal);
+    return await this.#verify(inside, record, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,18 +137,21 @@ export class BubblewrapRuntime implements Runtime {
     if (spec.network === "internet" && !this.facts.walls.networkFilter) throw noFilter();
     try {
       const { record, ended } = await this.#maker.make(folder, spec, signal);
-      const broken = await Promise.race([this.#verify(folder, record, signal), ended]);
+      await using entering = new AsyncDisposableStack();
+      const inside = entering.use(await Promise.race([this.#enter(folder, signal), ended]));
+      const broken = await Promise.race([this.#verify(inside, record, signal), ended]);
       if (broken.length > 0) throw new Failure("runtime-failed", `the walls do not hold: ${broken.join("; ")}`);
-      if (spec.command !== undefined) await this.#startCommand(folder, spec.command, signal);
+      if (spec.command !== undefined) await inside.startCommand(spec.command, signal);
       await folder.write({ ...record, ready: true });
+      entering.move();
+      this.#entered.keep(spec.id, inside);
     } catch (error) {
       await endSandbox(folder, this.#deps, new AbortController().signal); // ends by its own time limit
       throw isAbort(error, signal) ? signal.reason : (diskFailure(error, folder.path) ?? error);
     }
   }
 
-  async #verify(folder: SandboxFolder, record: SandboxRecord, signal: AbortSignal): Promise<readonly string[]> {
-    await using inside = await this.#enter(folder, signal);
+  async #verify(inside: Inside, record: SandboxRecord, signal: AbortSignal): Promise<readonly string[]> {
     if (record.spec.network === "none") return lookAtProbe(record, await inside.probe([], signal));
     await using canaries = await Canaries.open(canaryHosts());
     const [probe, rules] = await Promise.all([inside.probe(canaries.addresses, signal), this.#rules(record, signal)]);
@@ -159,11 +170,6 @@ export class BubblewrapRuntime implements Runtime {
       if (error instanceof Failure) return [`its network filter cannot be seen: ${error.message}`];
       throw error;
     }
-  }
-
-  async #startCommand(folder: SandboxFolder, argv: readonly string[], signal: AbortSignal): Promise<void> {
-    await using inside = await this.#enter(folder, signal);
-    await inside.startCommand(argv, signal);
   }
 
   async #enter(folder: SandboxFolder, signal: AbortSignal): Promise<Inside> {

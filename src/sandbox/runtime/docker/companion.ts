@@ -9,9 +9,10 @@
 import { createInterface } from "node:readline";
 import { Failure } from "../../../core/index.ts";
 import type { SandboxSpec } from "../runtime.ts";
-import { Attached } from "./attached.ts";
+import type { Attached } from "./attached.ts";
 import { type EgressOptions, egressCommand, egressFaults, LIST_COMMAND } from "./egress.ts";
 import type { Engine } from "./engine.ts";
+import { attach } from "./way-inside.ts";
 import { labels, NETWORK_NAME, ourProgram } from "./words.ts";
 
 const MIB = 1024 ** 2;
@@ -85,10 +86,7 @@ export class CompanionLine implements AsyncDisposable {
   #asked = 0;
 
   static async open(engine: Engine, container: string, signal: AbortSignal): Promise<CompanionLine> {
-    const query = { stream: true, stdin: true, stdout: true, stderr: true };
-    const call = { method: "POST", path: `/containers/${container}/attach`, query } as const;
-    const socket = await engine.hijack(call, signal);
-    return new CompanionLine(new Attached(socket));
+    return new CompanionLine(await attach(engine, container, signal));
   }
 
   private constructor(attached: Attached) {

@@ -22,7 +22,7 @@ export interface InspectedContainer {
     readonly Labels: Readonly<Record<string, string>>;
     readonly User: string;
   };
-  readonly HostConfig: { readonly NetworkMode: string };
+  readonly HostConfig: { readonly NetworkMode: string; readonly LogConfig?: { readonly Type: string } };
   readonly State: {
     readonly Status: string;
     readonly Running: boolean;

@@ -19,8 +19,8 @@ import type {
   SandboxSpec,
   SandboxStats,
 } from "../runtime.ts";
+import { Entered } from "../entered.ts";
 import { isSandboxId, type SandboxId } from "../sandbox-id.ts";
-import type { Attached } from "./attached.ts";
 import { Canaries } from "./canaries.ts";
 import { insideFaults } from "./check-inside.ts";
 import type { Companions } from "./companions.ts";
@@ -28,10 +28,10 @@ import { type Containers, foundSandboxes, type InspectedContainer, profileOf, st
 import type { DiskWatch } from "./disk-watch.ts";
 import { type Engine, engineFailure } from "./engine.ts";
 import type { EngineImage } from "./images.ts";
-import { sandboxRequest, type Surroundings } from "./sandbox-request.ts";
-import { readLog } from "./logs.ts";
+import { beginsWithResident, NO_LOG, sandboxRequest, type Surroundings } from "./sandbox-request.ts";
+import { emptyLog, readLog } from "./logs.ts";
 import { readStats } from "./stats.ts";
-import { enter } from "./way-inside.ts";
+import { answers, attach, enter } from "./way-inside.ts";
 import { containerName, labels } from "./words.ts";
 
 export interface DockerRuntimeDeps {
@@ -39,7 +39,7 @@ export interface DockerRuntimeDeps {
   readonly containers: Containers;
   readonly companions: Companions;
   readonly facts: RuntimeFacts;
-  readonly around: Omit<Surroundings, "companion" | "image" | "volumes">;
+  readonly around: Omit<Surroundings, "companion" | "image" | "volumes" | "env">;
   /** The image of a spec, the default one too, got where it is not here yet. */
   readonly image: (
     wanted: Pick<SandboxSpec, "image" | "pushed">,
@@ -57,12 +57,6 @@ export interface DockerRuntimeDeps {
 
 /** Rules are read at each `verify`; what they do is tried from inside as often as this, and when an address is new. */
 const LOOK_INSIDE_MS = 5 * 60_000;
-const ignore = () => undefined;
-
-interface Ready {
-  readonly resident: Promise<Attached | undefined>;
-  readonly giveUp: AbortController;
-}
 
 interface Making {
   readonly done: Promise<void>;
@@ -73,8 +67,7 @@ export class DockerRuntime implements Runtime {
   readonly facts: RuntimeFacts;
   readonly #deps: DockerRuntimeDeps;
   readonly #makings = new Map<SandboxId, Making>();
-  /** Residents that nobody has opened yet. */
-  readonly #ready = new Map<SandboxId, Ready>();
+  readonly #entered = new Entered();
   /** When each was last looked at from inside, and from which addresses. */
   readonly #lookedInside = new Map<SandboxId, { readonly at: number; readonly addresses: string }>();
 
@@ -101,10 +94,15 @@ export class DockerRuntime implements Runtime {
   }
 
   async #createOnce(spec: SandboxSpec, note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {
-    const there = await this.#asked(this.#deps.containers.inspect(containerName(spec.id), signal), "look for it");
+    const { containers } = this.#deps;
+    const looking = [
+      containers.inspect(containerName(spec.id), signal),
+      containers.list({ id: spec.id }, signal),
+    ] as const;
+    const [there, parts] = await this.#asked(Promise.all(looking), "look for it");
     if (there?.State.Running === true && (await this.#faults(there, spec.id, signal)).length === 0) return;
     try {
-      await this.#removeAll(spec.id, signal); // what a daemon that was killed left half-made
+      if (parts.length > 0) await this.#removeAll(spec.id, signal); // what a daemon that was killed left half-made
       await this.#make(spec, note, signal);
     } catch (error) {
       await this.#removeAll(spec.id, new AbortController().signal);
@@ -124,23 +122,40 @@ export class DockerRuntime implements Runtime {
         hint: "ask for `--network none`; the owner can install nftables",
       });
     }
-    const unfinished = { ...around, image: "", volumes: [], companion: network ? "" : undefined };
+    const unfinished = { ...around, image: "", volumes: [], env: [], companion: network ? "" : undefined };
     sandboxRequest(spec, unfinished); // what is refused is refused before anything is fetched
     const image = await this.#deps.image(spec, note, signal);
     const companion = network ? await companions.create(spec, signal) : undefined;
-    const known = { ...around, image: image.id, volumes: image.volumes, companion };
+    const known = { ...around, image: image.id, volumes: image.volumes, env: image.env, companion };
     const container = await containers.create(containerName(spec.id), sandboxRequest(spec, known), signal);
-    await containers.start(container, signal);
-    const found = await this.#find(spec.id, signal);
-    // A second resident is started beside the one that looks at the walls, for the guest who waits.
-    const giveUp = new AbortController();
-    const resident = enter(this.#deps.engine, found, AbortSignal.any([signal, giveUp.signal])).catch(ignore);
-    this.#ready.set(spec.id, { resident, giveUp });
-    const faults = [
-      ...(await this.#insideFaults(found, spec, signal)),
-      ...(await this.#faults(found, spec.id, signal)),
-    ];
+    await using entering = new AsyncDisposableStack();
+    const inside = entering.use(await this.#begin(container, spec, signal));
+    const [seen, told] = await Promise.all([
+      this.#insideFaults(inside, { ...spec, isolated: !network }, signal),
+      this.#find(spec.id, signal).then((found) => this.#faults(found, spec.id, signal)),
+    ]);
+    const faults = [...seen, ...told];
     if (faults.length > 0) throw new Failure("runtime-failed", `the walls do not hold: ${faults.join("; ")}`);
+    entering.move();
+    this.#entered.keep(spec.id, inside);
+  }
+
+  /** Starts a container that was made, and goes in. */
+  async #begin(container: string, spec: SandboxSpec, signal: AbortSignal): Promise<Inside> {
+    const { engine, containers, clock, around } = this.#deps;
+    if (!beginsWithResident(spec, around.kind)) {
+      await containers.start(container, signal);
+      return await Inside.open(await enter(engine, await this.#find(spec.id, signal), signal), { clock }, signal);
+    }
+    const attached = await attach(engine, container, signal);
+    try {
+      await containers.start(container, signal);
+      await answers(attached, signal);
+    } catch (error) {
+      attached.destroy();
+      throw error;
+    }
+    return await Inside.open(attached, { clock }, signal);
   }
 
   async remove(id: SandboxId, signal: AbortSignal): Promise<void> {
@@ -151,7 +166,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async #removeAll(id: SandboxId, signal: AbortSignal): Promise<void> {
-    this.#dropReady(id);
+    await this.#entered.close(id);
     this.#lookedInside.delete(id);
     await this.#deps.containers.removeAll(id, signal);
     this.#deps.companions.forget(id);
@@ -160,7 +175,6 @@ export class DockerRuntime implements Runtime {
   async pause(id: SandboxId, paused: boolean, signal: AbortSignal): Promise<void> {
     const found = await this.#find(id, signal);
     if (found.State.Paused === paused) return;
-    this.#dropReady(id); // one that is frozen while it starts answers nobody
     const path = `/containers/${found.Id}/${paused ? "pause" : "unpause"}`;
     await this.#asked(this.#deps.engine.ask({ method: "POST", path }, signal), paused ? "freeze it" : "let it go on");
   }
@@ -186,16 +200,19 @@ export class DockerRuntime implements Runtime {
   }
 
   async logs(id: SandboxId, options: LogsOptions, signal: AbortSignal): Promise<Readable> {
-    const { Id } = await this.#find(id, signal);
+    const { Id, HostConfig } = await this.#find(id, signal);
+    if (HostConfig.LogConfig?.Type === NO_LOG.Type)
+      return emptyLog(this.#deps.engine, { container: Id, ...options }, signal);
     return await this.#asked(readLog(this.#deps.engine, { container: Id, ...options }, signal), "read its log");
   }
 
   async open(id: SandboxId, signal: AbortSignal): Promise<Duplex> {
     const found = await this.#find(id, signal);
-    const ready = await this.#ready.get(id)?.resident;
-    this.#ready.delete(id);
-    if (ready !== undefined && !ready.destroyed && !found.State.Paused) return ready;
     return await this.#asked(enter(this.#deps.engine, found, signal), "enter it");
+  }
+
+  entered(id: SandboxId): Inside | undefined {
+    return this.#entered.take(id);
   }
 
   async verify(id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
@@ -205,39 +222,33 @@ export class DockerRuntime implements Runtime {
     const last = this.#lookedInside.get(id);
     const due = last === undefined || this.#deps.clock.now() - last.at > LOOK_INSIDE_MS;
     if (!due && last.addresses === this.#addresses()) return [];
-    return await this.#insideFaults(found, { id, profile: profileOf(found) }, signal);
+    // A resident of its own for it: seldom, since that costs a tenth of a second.
+    const { engine, clock } = this.#deps;
+    await using inside = await Inside.open(await enter(engine, found, signal), { clock }, signal);
+    return await this.#insideFaults(inside, { id, profile: profileOf(found), isolated: isIsolated(found) }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { giveUp } of this.#makings.values()) giveUp(new Failure("daemon-failed", "the daemon ends"));
     await Promise.allSettled([...this.#makings.values()].map(({ done }) => done));
+    await this.#entered.closeAll();
     await this.#deps.companions[Symbol.asyncDispose]();
     await this.#deps.onDispose();
   }
 
-  #dropReady(id: SandboxId): void {
-    const ready = this.#ready.get(id);
-    this.#ready.delete(id);
-    ready?.giveUp.abort(new Failure("conflict", "the sandbox was frozen or removed"));
-    void ready?.resident.then((attached) => attached?.destroy());
-  }
-
   async #faults(found: InspectedContainer, id: SandboxId, signal: AbortSignal): Promise<readonly string[]> {
     if (!found.State.Running) return [`it does not run: ${stopReason(found)}`];
-    if (!found.HostConfig.NetworkMode.startsWith("container:")) return [];
+    if (isIsolated(found)) return [];
     return await this.#deps.companions.faults(id, signal);
   }
 
-  /** Starts a resident of its own for it: seldom, since that costs a tenth of a second. */
   async #insideFaults(
-    found: InspectedContainer,
-    { id, profile }: Pick<SandboxSpec, "id" | "profile">,
+    inside: Inside,
+    { id, profile, isolated }: Pick<SandboxSpec, "id" | "profile"> & { readonly isolated: boolean },
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const { engine, clock, around, addresses } = this.#deps;
-    const isolated = !found.HostConfig.NetworkMode.startsWith("container:");
+    const { clock, around, addresses } = this.#deps;
     await using canaries = await Canaries.open(isolated ? [] : addresses(), signal);
-    await using inside = await Inside.open(await enter(engine, found, signal), { clock }, signal);
     const seen = await inside.probe(canaries.targets, signal);
     this.#lookedInside.set(id, { at: clock.now(), addresses: this.#addresses() });
     const { seccomp } = this.facts.walls;
@@ -266,4 +277,9 @@ export class DockerRuntime implements Runtime {
       throw engineFailure(error, doing);
     }
   }
+}
+
+/** Whether it has no network but its own loopback. */
+function isIsolated({ HostConfig }: InspectedContainer): boolean {
+  return !HostConfig.NetworkMode.startsWith("container:");
 }

@@ -6,13 +6,13 @@ import { fullReference, Images } from "./images.ts";
 
 const signal = new AbortController().signal;
 const ignore = () => undefined;
-const found = { Id: "sha256:1", Config: { Volumes: { "/data": {} } } };
+const found = { Id: "sha256:1", Config: { Volumes: { "/data": {} }, Env: ["LANG=C.UTF-8"] } };
 
 describe("Images", () => {
   test("asks no registry for an image that is here", async () => {
     await using fake = await FakeEngine.open([saysJson("/images/debian:bookworm/json", found)]);
     const image = await new Images(fake.engine).ensure("debian:bookworm", ignore, signal);
-    assert.deepEqual(image, { id: "sha256:1", volumes: ["/data"] });
+    assert.deepEqual(image, { id: "sha256:1", volumes: ["/data"], env: ["LANG=C.UTF-8"] });
     assert.deepEqual(fake.asked, ["GET /images/debian:bookworm/json"]);
   });
 

@@ -12,11 +12,16 @@ export interface EngineImage {
   /** As containers are made of it: a reference may point elsewhere a moment later. */
   readonly id: string;
   readonly volumes: readonly string[];
+  /** Its own variables, as `NAME=VALUE`. */
+  readonly env: readonly string[];
 }
 
 interface InspectedImage {
   readonly Id: string;
-  readonly Config?: { readonly Volumes?: Readonly<Record<string, object>> | null } | null;
+  readonly Config?: {
+    readonly Volumes?: Readonly<Record<string, object>> | null;
+    readonly Env?: readonly string[] | null;
+  } | null;
 }
 
 /** Compressed, as it travels. A guest chooses the image, and the disk is the owner's. */
@@ -34,7 +39,8 @@ export class Images {
   async find(reference: string, signal: AbortSignal): Promise<EngineImage | undefined> {
     const call = { method: "GET", path: `/images/${fullReference(reference)}/json` } as const;
     const found = await unless(404, undefined, this.#engine.ask<InspectedImage>(call, signal));
-    return found && { id: found.Id, volumes: Object.keys(found.Config?.Volumes ?? {}) };
+    const { Volumes, Env } = found?.Config ?? {};
+    return found && { id: found.Id, volumes: Object.keys(Volumes ?? {}), env: Env ?? [] };
   }
 
   /** @throws {Failure} bad-image, not-found, too-large, disk-full, runtime-failed */

@@ -63,6 +63,13 @@ describe("what is asked of the engine", () => {
     assert.match((Tmpfs as Record<string, string>)["/var/lib/data"] ?? "", /^rw,nosuid,nodev,size=\d+/);
   });
 
+  test("keeps the log of a command, and none of what goes through a resident", () => {
+    const log = (asked: ReturnType<typeof sandboxRequest>) => [asked.OpenStdin, asked.HostConfig.LogConfig.Type];
+    assert.deepEqual(log(sandboxRequest(spec({ command: ["make"] }), around)), [false, "local"]);
+    assert.deepEqual(log(sandboxRequest(spec(), around)), [true, "none"]);
+    assert.deepEqual(log(sandboxRequest(spec(), { ...around, kind: "podman" })), [false, "json-file"]);
+  });
+
   test("passes the words of a command on as arguments, never as text of a shell", () => {
     const command = ["echo", "$(id)", "a b", "; rm -rf /", "-flag", "\n"];
     const { Entrypoint } = sandboxRequest(spec({ command }), around);
@@ -112,6 +119,7 @@ const around: Surroundings = {
   keeper: "me",
   image: "sha256:1",
   volumes: [],
+  env: ["LANG=C.UTF-8", "HOME=/elsewhere", "TERM=xterm"],
   helperVolume: "p2prc-helper-1",
   companion: undefined,
 };

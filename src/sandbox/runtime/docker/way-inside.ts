@@ -9,15 +9,27 @@ import { type Engine, EngineError } from "./engine.ts";
 /** Set by the resident itself, for whoever is started. `HOME` stays where we set it: the guest of `strict` may be in no /etc/passwd. */
 const ITS_OWN = /^(?:USER|LOGNAME|SHELL|TERM|PWD|HOSTNAME)=/u;
 
+/** What is run, with what the image and we give everybody inside, as `NAME=VALUE`; the last of a name counts. */
+export function residentOf(env: readonly string[]): readonly string[] {
+  const theirs = env.filter((variable) => variable.indexOf("=") > 0 && !ITS_OWN.test(variable));
+  return residentCommand("--stdio", ...theirs.flatMap((variable) => ["--env", variable]));
+}
+
+/** The standard streams of a container's own first process. Before it is started: nothing that it says is missed then. */
+export async function attach(engine: Engine, container: string, signal: AbortSignal): Promise<Attached> {
+  const query = { stream: true, stdin: true, stdout: true, stderr: true };
+  const call = { method: "POST", path: `/containers/${container}/attach`, query } as const;
+  return new Attached(await engine.hijack(call, signal));
+}
+
 /** @throws {EngineError} @throws {Failure} runtime-failed, conflict: it is frozen */
 export async function enter(engine: Engine, container: InspectedContainer, signal: AbortSignal): Promise<Attached> {
-  const env = (container.Config.Env ?? []).filter((variable) => !ITS_OWN.test(variable));
   const body = {
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,
     Tty: false,
-    Cmd: residentCommand("--stdio", ...env.flatMap((variable) => ["--env", variable])),
+    Cmd: residentOf(container.Config.Env ?? []),
   };
   try {
     const call = { method: "POST", path: `/containers/${container.Id}/exec`, body } as const;
@@ -34,8 +46,8 @@ export async function enter(engine: Engine, container: InspectedContainer, signa
   }
 }
 
-/** Resolves when the resident has said its first bytes (HTTP/2's settings), which stay unread. */
-async function answers(attached: Attached, signal: AbortSignal): Promise<void> {
+/** Resolves when the resident has said its first bytes (HTTP/2's settings), which stay unread. @throws {Failure} runtime-failed */
+export async function answers(attached: Attached, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onAbort = () => reject(signal.reason);
   const onEnd = () => {
