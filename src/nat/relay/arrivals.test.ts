@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { fakeId } from "../../../test/support/fake-link.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
-import { silentLog } from "../../base/index.ts";
+import { silentLog, systemClock } from "../../base/index.ts";
 import type { Caller } from "../../core/index.ts";
 import { identityFromSeed, InnerTls, type Pipe } from "../../network/index.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -114,7 +114,7 @@ class Lab implements AsyncDisposable {
   async until(isSo: () => boolean): Promise<void> {
     for (let tries = 0; !isSo(); tries++) {
       assert.ok(tries < 500, "it did not come about");
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await systemClock.sleep(5, this.signal);
     }
   }
 
