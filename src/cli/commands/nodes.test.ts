@@ -92,6 +92,21 @@ describe("p2prc ping", () => {
     assert.deepEqual(lab.asked[0]?.body, { count: 2 });
   });
 
+  test("says through whom it goes, and when the way has become direct", async () => {
+    const steps = [
+      { progress: { sample: 1, path: "relayed", remote: "via garage", rttMs: 61 } },
+      { progress: { sample: 2, path: "punched", remote: "192.0.2.7:8088", rttMs: 33.4 } },
+      { progress: { sample: 3, path: "punched", remote: "192.0.2.7:8088", rttMs: 33.4 } },
+      { result },
+    ];
+    const lab = new CliLab({ routes: { "POST /v1/nodes/attic/ping": { steps } } });
+    assert.deepEqual((await lab.p2prc("ping", "attic", "--count", "3")).out, [
+      " 1    61.0 ms  via garage (relayed)",
+      " 2    33.4 ms  direct now (punched) from 192.0.2.7:8088",
+      " 3    33.4 ms  direct (punched) from 192.0.2.7:8088",
+    ]);
+  });
+
   test("sums up too when the node has gone, and names it", async () => {
     let batches = 0;
     const gone = { error: { code: "unreachable", message: "refused", hint: "`p2prc why NODE` shows each attempt" } };

@@ -53,7 +53,7 @@ export const ping = command<Flags>({
         rounded(await lastOf(client.ping(node, { count: flags.count ?? JSON_COUNT }, io.signal), () => undefined)),
       );
     else if (flags.count !== undefined)
-      printSummary(await pingOnce(client, { node, count: flags.count, before: 0 }, io), io);
+      printSummary(await pingOnce(client, { node, count: flags.count, before: 0, wayOf: ways() }, io), io);
     else await pingUntilStopped(client, node, io);
     return 0; // Ctrl-C is how it ends
   },
@@ -61,6 +61,7 @@ export const ping = command<Flags>({
 
 async function pingUntilStopped(client: Client, node: string, io: Io): Promise<void> {
   const rtts: number[] = [];
+  const wayOf = ways();
   let sent = 0;
   const note = ({ rttMs }: PingProgress) => {
     sent++;
@@ -70,7 +71,7 @@ async function pingUntilStopped(client: Client, node: string, io: Io): Promise<v
   try {
     for (;;) {
       const before = rtts.length;
-      await pingOnce(client, { node, count: BATCH, before: sent, note }, io);
+      await pingOnce(client, { node, count: BATCH, before: sent, wayOf, note }, io);
       if (rtts.length === before)
         throw new Failure("unreachable", `"${node}" has not answered ${BATCH} times in a row`, {
           hint: `\`p2prc why ${node}\` tells what was tried`,
@@ -90,20 +91,31 @@ interface Batch {
   readonly count: number;
   /** How many came before it. */
   readonly before: number;
+  readonly wayOf: (progress: PingProgress) => string;
   readonly note?: (progress: PingProgress) => void;
 }
 
-function pingOnce(client: Client, { node, count, before, note }: Batch, io: Io): Promise<PingResult> {
+function pingOnce(client: Client, { node, count, before, wayOf, note }: Batch, io: Io): Promise<PingResult> {
   return lastOf(client.ping(node, { count }, io.signal), (progress) => {
     note?.(progress);
-    const { sample, path, remote, rttMs, lost } = progress;
+    const { sample, rttMs, lost } = progress;
     const number = String(before + sample).padStart(2);
     if (rttMs === undefined) io.out(`${number}  no answer: ${cleanText(lost ?? "lost", 200)}`, "warn");
-    else
-      io.out(
-        `${number}  ${formatRtt(rttMs).padStart(9)}  by ${path ?? "?"}${remote === undefined ? "" : ` ${path === "relayed" ? "" : "from "}${cleanText(remote, 80)}`}`,
-      );
+    else io.out(`${number}  ${formatRtt(rttMs).padStart(9)}  ${wayOf(progress)}`);
   });
+}
+
+/** Says by which way each sample came, and when the way has become direct. */
+function ways(): Batch["wayOf"] {
+  let relayed = false;
+  return ({ path = "?", remote = "" }) => {
+    const from = remote === "" ? "" : ` from ${cleanText(remote, 80)}`;
+    const wasRelayed = relayed;
+    relayed = path === "relayed";
+    if (relayed) return `${cleanText(remote, 80)} (relayed)`;
+    if (wasRelayed) return `direct now (${path})${from}`;
+    return path === "punched" ? `direct (punched)${from}` : `by ${path}${from}`;
+  };
 }
 
 function printSummary({ sent, lost, minMs, medianMs, maxMs, jitterMs }: PingResult, io: Io): void {
