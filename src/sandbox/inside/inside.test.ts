@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Duplex } from "node:stream";
+import { performServerHandshake } from "node:http2";
+import { Duplex, duplexPair } from "node:stream";
 import { describe, test } from "node:test";
 import { ResidentLab } from "../../../test/support/resident-lab.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
+import { ERROR_HEADER } from "../resident/protocol.ts";
 import { Inside } from "./inside.ts";
 
 const { signal } = new AbortController();
@@ -50,6 +52,21 @@ describe("Inside", () => {
     await assert.rejects(lab.inside.dial(1, signal), { code: "unreachable", message: /nothing listens/u });
     await assert.rejects(lab.inside.dial(65_536, signal), { code: "bad-argument" });
     await assert.rejects(lab.inside.connect("port", "192.0.2.1/80", signal), { code: "bad-argument" });
+  });
+
+  test("tells a refusal apart from an answer that broke off, though its head is all of it", async () => {
+    const [near, far] = duplexPair();
+    const session = performServerHandshake(far);
+    session.on("stream", (stream) => {
+      const error = { code: "not-supported", message: "no shell" };
+      stream.resume().once("end", () => {
+        stream.respond({ ":status": 501, [ERROR_HEADER]: JSON.stringify({ error }) }, { endStream: true });
+      });
+    });
+    await using inside = await Inside.open(near, { clock: new VirtualClock() }, signal);
+    for (let time = 0; time < 20; time++) {
+      await assert.rejects(inside.startCommand(["true"], signal), { code: "not-supported", message: "no shell" });
+    }
   });
 
   test("closes twice as once", async () => {

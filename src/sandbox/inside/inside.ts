@@ -175,9 +175,10 @@ export class Inside implements AsyncDisposable {
     const stream = this.#request(headers, body === undefined);
     if (body !== undefined) stream.end(JSON.stringify(body));
     const head = await this.#head(stream, signal);
-    const text = await readText(stream, MAX_REPLY_BYTES, signal);
-    if (head[":status"] !== constants.HTTP_STATUS_OK) throw failureFrom(head);
-    return checked(schema, text);
+    if (head[":status"] === constants.HTTP_STATUS_OK)
+      return checked(schema, await readText(stream, MAX_REPLY_BYTES, signal));
+    stream.resume(); // the head says it all, and the stream may be over with it
+    throw failureFrom(head);
   }
 
   #request(headers: Record<string, string>, endStream: boolean): ClientHttp2Stream {
