@@ -183,6 +183,10 @@ function connect({ table, twins, own, specs, grants, network }: Parts, scope: Sc
   const subscriptions = [
     table.nodes.echoes.on((record) => twins.heard(record)),
     specs.changes.on((resources) => own.update({ resources })),
+    network.changes.on(({ link: { peer } }) => {
+      const path = network.existing(peer)?.path;
+      if (path !== undefined) table.nodes.reachedBy(peer, path.kind);
+    }),
     grants.changes.on((change) => {
       if (change.kind === "ended") network.hangUp(change.id);
     }),

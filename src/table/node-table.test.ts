@@ -298,6 +298,14 @@ describe("NodeTable has caps", () => {
     assert.equal(table.learn([barn.sign({ addresses: ["20.0.0.1"] })], person).fresh, 1);
   });
 
+  test("says by which way a node is reached now", () => {
+    const { table } = new Lab();
+    table.learn([attic.sign(), barn.sign()], person);
+    table.answered(attic.id, { kind: "relayed", remote: "via cellar" });
+    for (const { id } of [attic, barn]) table.reachedBy(id, "punched");
+    assert.deepEqual([table.get(attic.id)?.path, table.get(barn.id)?.path], ["punched", undefined]);
+  });
+
   test("who proves a third key at one address is not kept", () => {
     const { table } = new Lab();
     const three = [attic, barn, cellar];

@@ -18,7 +18,7 @@ import {
   parseLocalName,
   type SignedRecord,
 } from "../core/index.ts";
-import type { Dialable, Path } from "../network/index.ts";
+import type { Dialable, Path, PathKind } from "../network/index.ts";
 import type { Departed } from "./departed.ts";
 import { failRow, isGone } from "./liveness.ts";
 import type { PlaceCaps } from "./places.ts";
@@ -186,6 +186,14 @@ export class NodeTable {
     const row = this.get(id);
     if (row === undefined) return;
     row.measures = { ...row.measures, ...measures };
+    this.changes.publish({ id, kind: "changed" });
+  }
+
+  /** The way to it has become another one. */
+  reachedBy(id: NodeId, kind: PathKind): void {
+    const row = this.get(id);
+    if (row?.state !== "verified" || row.path === kind) return;
+    row.path = kind;
     this.changes.publish({ id, kind: "changed" });
   }
 
