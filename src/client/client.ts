@@ -9,12 +9,13 @@ import type { IdentifyReply, NodeRow, NodesReply, RemoveReply, UpdateProgress, U
 import { type AccessCalls, accessCalls } from "./access-calls.ts";
 import { type BoxCalls, boxCalls } from "./box-calls.ts";
 import { askJson, askLines, askSteps, type Step } from "./exchange.ts";
+import { type GroupCalls, groupCalls } from "./group-calls.ts";
 import { type ImageCalls, imageCalls } from "./image-calls.ts";
 import { type OwnerCalls, ownerCalls } from "./owner-calls.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
 /** Every call throws the Failure that the daemon answered, or daemon-not-running, or daemon-failed. */
-export interface Client extends AccessCalls, BoxCalls, ImageCalls, OwnerCalls, AsyncDisposable {
+export interface Client extends AccessCalls, BoxCalls, GroupCalls, ImageCalls, OwnerCalls, AsyncDisposable {
   status(signal: AbortSignal): Promise<Status>;
   /** The daemon answers, and ends soon after. */
   stop(signal: AbortSignal): Promise<void>;
@@ -55,6 +56,7 @@ export function clientOver(transport: Transport): Client {
     ...nodeCalls(transport),
     ...accessCalls(transport),
     ...boxCalls(transport),
+    ...groupCalls(transport),
     ...imageCalls(transport),
     ...ownerCalls(transport),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),

@@ -14,10 +14,12 @@ import {
   Boxes,
   boxTunnels,
   Doors,
+  Groups,
   openClientKey,
   PrivateUrls,
   serveBoxes,
   serveBoxPorts,
+  serveGroups,
   servePushes,
   SSH,
   SshFiles,
@@ -67,10 +69,13 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
     nearest: () => nearestOf(parts),
     sshKey: async () => (await key()).publicLine,
     doors: ways,
+    isGroup: (name) => groups.has(name),
     clock,
     random,
     log,
   });
+  const groups: Groups = new Groups({ database, boxes, clock, random });
+  scope.defer(() => groups[Symbol.dispose]());
   const ended = boxes.changes.on(({ kind, row }) => {
     if (kind !== "ended") return;
     ways.close(row.id).catch((error: unknown) => log.error("closing the ways into a sandbox failed", { error }));
@@ -79,7 +84,7 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
   return {
     boxes,
     ways,
-    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways }), pushesOf(parts)],
+    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways }), serveGroups({ groups }), pushesOf(parts)],
     tunnels: boxTunnels(boxes),
     run: async (signal) => {
       try {

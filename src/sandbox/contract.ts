@@ -265,6 +265,8 @@ export const TouchRequest = Type.Object(
     node: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
     /** The nearest joined node that fits. */
     near: Type.Optional(Type.Boolean()),
+    /** With `near`, of several that are wanted the how manyth: the nodes are tried from that one on. @default 0 */
+    turn: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
     ...Type.Partial(Type.Omit(CreateRequest, ["id", "sshKey"])).properties,
   },
   closed,

@@ -7,6 +7,9 @@ export { Boxes, type BoxChange, type BoxDoors, type BoxesDeps } from "./box/boxe
 export { serveBoxes } from "./box/serve.ts";
 export { boxTunnels } from "./box/tunnels.ts";
 export { serveBoxPorts } from "./box/serve-ports.ts";
+export * from "./group/contract.ts";
+export { Groups } from "./group/groups.ts";
+export { serveGroups } from "./group/serve.ts";
 export { WaysIn } from "./box/ways-in.ts";
 export { lookAround } from "./doctor/look.ts";
 export { serveDoctor } from "./doctor/serve.ts";

@@ -10,7 +10,7 @@ import { Failure } from "../../core/index.ts";
 import type { BoxProgress, Sandbox, TouchRequest } from "../contract.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import { BoxBook } from "./box-book.ts";
-import { Boxes, type BoxChange } from "./boxes.ts";
+import { type BoxChange, Boxes, type BoxesDeps } from "./boxes.ts";
 
 const KEY = `ssh-ed25519 ${"A".repeat(68)}`;
 const { signal } = new AbortController();
@@ -109,6 +109,14 @@ describe("touch", () => {
     });
   });
 
+  test("takes no name that a group has", async () => {
+    const lab = new Lab();
+    const boxes = lab.reopen({ isGroup: (name) => name === "farm" });
+    const touch = (name: string) => boxes.touch({ node: "attic", name }, () => undefined, signal);
+    await assert.rejects(touch("farm"), { code: "conflict", message: 'you have a group "farm" already' });
+    assert.equal((await touch("farm1")).sandbox.name, "farm1");
+  });
+
   test("wants a node or --near, and not both", async () => {
     const lab = new Lab();
     await assert.rejects(lab.touch({}), { code: "bad-argument" });
@@ -137,6 +145,13 @@ describe("touch", () => {
 });
 
 describe("touch --near", () => {
+  test("spreads several over the nodes, and goes round", async () => {
+    const lab = new Lab();
+    const places: string[] = [];
+    for (const turn of [0, 1, 2, 3]) places.push((await lab.touch({ near: true, turn })).node.name);
+    assert.deepEqual(places, ["attic", "barn", "cellar", "attic"]);
+  });
+
   test("takes the nearest node that fits, and says why not the nearer ones", async () => {
     const lab = new Lab();
     lab.attic.up = false;
@@ -373,7 +388,7 @@ class Lab {
   }
 
   /** As after a restart of the daemon: the same book, another Boxes. */
-  reopen(): Boxes {
+  reopen(more: Pick<BoxesDeps, "isGroup"> = {}): Boxes {
     const owners = [this.attic, this.barn, this.cellar];
     const dialable = ({ id, name }: FakeOwner) => ({ id, name, endpoints: [], via: [] });
     return new Boxes({
@@ -395,6 +410,7 @@ class Lab {
       clock: this.clock,
       random: this.#random,
       log: silentLog,
+      ...more,
     });
   }
 

@@ -54,12 +54,14 @@ export interface BoxDoors {
 export interface BoxesDeps extends OwnersDeps, Pick<TouchDeps, "resolve" | "nearest" | "sshKey"> {
   readonly database: DatabaseSync;
   readonly doors: BoxDoors;
+  /** Whether a group has this name. @default none has */
+  readonly isGroup?: (name: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** held: new, or its description changed. ended: removed, expired, or its node knows nothing of it. */
+/** held: new, or its description changed. ended: removed (`leaving`), expired, or its node knows nothing of it. */
 export interface BoxChange {
   readonly kind: "held" | "ended";
   readonly row: BoxRow;
@@ -109,8 +111,8 @@ export class Boxes {
     }
     this.#touches++;
     try {
-      const { resolve, nearest, sshKey, clock, random, doors } = this.#deps;
-      const deps = { book: this.#book, owners: this.#owners, resolve, nearest, sshKey, clock, random };
+      const { resolve, nearest, sshKey, clock, random, doors, isGroup = () => false } = this.#deps;
+      const deps = { book: this.#book, owners: this.#owners, resolve, nearest, sshKey, isGroup, clock, random };
       const row = await touch(deps, { ...request, note }, signal);
       this.changes.publish({ kind: "held", row });
       await doors.open(row, signal);
@@ -123,6 +125,11 @@ export class Boxes {
   /** What was typed. @throws {Failure} not-found, ambiguous */
   find(text: string): BoxRow {
     return findBox(text, this.#book.held, (row) => this.#owners.nameOf(row.node));
+  }
+
+  /** Whether one has this name. */
+  isTaken(name: string): boolean {
+    return this.#book.isTaken(name);
   }
 
   /** As their nodes described them last. */
@@ -188,7 +195,7 @@ export class Boxes {
   async remove(text: string, signal: AbortSignal): Promise<RemoveBoxReply> {
     const row = this.find(text);
     this.#book.change(row.id, { state: "leaving" });
-    this.changes.publish({ kind: "ended", row });
+    this.changes.publish({ kind: "ended", row: { ...row, state: "leaving" } });
     const done = await this.#leave(row, signal);
     if (!done) this.#nudge.abort();
     return { id: row.id, name: row.name, node: this.#nodeOf(row), done };

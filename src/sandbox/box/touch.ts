@@ -26,6 +26,8 @@ export interface TouchDeps {
   readonly nearest: () => readonly Candidate[];
   /** My public key, as one line of OpenSSH. */
   readonly sshKey: () => Promise<string>;
+  /** Whether a group has this name: it could not be told from a sandbox's. */
+  readonly isGroup: (name: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -46,7 +48,7 @@ const BETWEEN_TRIES_MS = 500;
 
 /** @throws {Failure} what the node answers; unknown-node, conflict, bad-name; not-found when none fits */
 export async function touch(deps: TouchDeps, request: TouchRequest & { readonly note: Note }, signal: AbortSignal) {
-  const { node, near, name, note, ...wish } = request;
+  const { node, near, turn = 0, name, note, ...wish } = request;
   if ((node === undefined) === (near !== true)) {
     throw new Failure("bad-argument", "on which node? name one, or say that the nearest one will do, not both", {
       hint: "`p2prc touch attic`, or `p2prc touch --near`",
@@ -54,12 +56,18 @@ export async function touch(deps: TouchDeps, request: TouchRequest & { readonly 
   }
   const order = { name: name === undefined ? freeName(deps) : parseBoxName(name), wish };
   if (deps.book.isTaken(order.name)) throw nameTaken(order.name);
+  if (deps.isGroup(order.name)) throw nameOfGroup(order.name);
   if (node !== undefined) return await make(deps, { ...order, target: deps.resolve(node), note }, signal);
-  return await makeNearest(deps, { ...order, note }, signal);
+  return await makeNearest(deps, { ...order, turn, note }, signal);
 }
 
-async function makeNearest(deps: TouchDeps, order: Order & { readonly note: Note }, signal: AbortSignal) {
-  const candidates = deps.nearest().slice(0, MAX_CANDIDATES);
+interface NearOrder extends Order {
+  readonly turn: number;
+  readonly note: Note;
+}
+
+async function makeNearest(deps: TouchDeps, order: NearOrder, signal: AbortSignal) {
+  const candidates = inTurn(deps.nearest().slice(0, MAX_CANDIDATES), order.turn);
   if (candidates.length === 0)
     throw new Failure("not-found", "no node is joined yet, so none is near", {
       hint: "accept an invite with `p2prc join`, or add a node with `p2prc add`",
@@ -84,6 +92,12 @@ async function makeNearest(deps: TouchDeps, order: Order & { readonly note: Note
   throw new Failure("not-found", `${count}: ${cleanText(foldReasons(reasons).join("; "), 2_000)}`, {
     hint: "ask for less, or join more nodes; `p2prc ls` shows what each one has",
   });
+}
+
+/** Several go to one node each, and round again; each goes on with the next node where its own will not do. */
+function inTurn<T>(candidates: readonly T[], turn: number): readonly T[] {
+  const at = candidates.length === 0 ? 0 : turn % candidates.length;
+  return [...candidates.slice(at), ...candidates.slice(0, at)];
 }
 
 /** Why a node will not do; undefined when by its own word it does. */
@@ -187,11 +201,17 @@ function nameTaken(name: string): Failure {
   });
 }
 
+function nameOfGroup(name: string): Failure {
+  return new Failure("conflict", `you have a group "${name}" already`, {
+    hint: "choose another name for the sandbox; `p2prc group ls` lists the groups",
+  });
+}
+
 /** Two words, and when those are taken a number behind them. */
-function freeName({ book, random }: TouchDeps): string {
+function freeName({ book, isGroup, random }: TouchDeps): string {
   for (let tries = 0; tries < 20; tries++) {
     const name = twoWords(random);
-    if (!book.isTaken(name)) return name;
+    if (!book.isTaken(name) && !isGroup(name)) return name;
   }
   const base = twoWords(random);
   for (let number = 2; ; number++) if (!book.isTaken(`${base}-${number}`)) return `${base}-${number}`;
