@@ -3,21 +3,27 @@
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { type Clock, Scope, silentLog, systemClock, systemRandom } from "../../src/base/index.ts";
-import type { NodeId, NodeRecord } from "../../src/core/index.ts";
-import { type Identity, identityFromSeed, type Pipe, Punch, type PunchOptions } from "../../src/network/index.ts";
+import { Scope, silentLog, systemClock, systemRandom } from "../../src/base/index.ts";
+import { type NodeId, type NodeRecord, nodeIdFromPublicKey } from "../../src/core/index.ts";
+import {
+  type Identity,
+  identityFromSeed,
+  type Pipe,
+  Punch,
+  type PunchDeps,
+  type PunchOptions,
+} from "../../src/network/index.ts";
 
 export const LOOPBACK = "127.0.0.1";
 
-export interface PunchNodeOptions extends PunchOptions {
+const OWN_PARTS = ["load", "isKnown", "take", "clock", "bootstrap"] as const;
+type OwnParts = Partial<Pick<PunchDeps, (typeof OWN_PARTS)[number]>>;
+
+export interface PunchNodeOptions extends PunchOptions, OwnParts {
   readonly seed?: Uint8Array;
   readonly answers?: boolean;
   readonly reachable?: boolean;
-  readonly isKnown?: (id: NodeId) => boolean;
-  readonly clock?: Clock;
   readonly port?: number;
-  /** Where the DHT is. @default the first node of the lab */
-  readonly bootstrap?: () => readonly { readonly host: string; readonly port: number }[];
 }
 
 export class PunchLab implements AsyncDisposable {
@@ -44,35 +50,44 @@ export class PunchLab implements AsyncDisposable {
     return this.#scope.signal;
   }
 
-  async node({ seed = randomBytes(32), answers = false, reachable = false, ...options }: PunchNodeOptions = {}) {
+  async node({ seed = randomBytes(32), answers = false, ...options }: PunchNodeOptions = {}) {
     const identity = await identityFromSeed(seed);
     const pipes: Pipe[] = [];
     const port = options.port ?? (await freePorts(1));
-    const punch = this.#scope.own(
-      new Punch(
-        {
-          identity,
-          bootstrap: options.bootstrap ?? (() => [{ host: LOOPBACK, port: this.port }]),
-          mayReach: () => true,
-          take: (pipe) => void pipes.push(pipe),
-          isKnown: options.isKnown ?? (() => false),
-          record: () => recordOf(identity),
-          clock: options.clock ?? systemClock,
-          random: systemRandom,
-          log: silentLog,
-        },
-        { answers, port, publicHost: reachable ? LOOPBACK : undefined },
-        { host: LOOPBACK, ...options },
-      ),
-    );
+    const role = { answers, port, publicHost: options.reachable === true ? LOOPBACK : undefined };
+    const deps = { ...this.#depsOf(identity), take: (pipe: Pipe) => void pipes.push(pipe), ...parts(options) };
+    const punch = this.#scope.own(new Punch(deps, role, { host: LOOPBACK, ...options }));
     this.#scope.spawn((signal) => punch.run(signal));
     if (answers) await until(() => punch.state.answers);
     return { punch, pipes, identity };
   }
 
+  #depsOf(identity: Identity): PunchDeps {
+    return {
+      identity,
+      bootstrap: () => [{ host: LOOPBACK, port: this.port }],
+      mayReach: () => true,
+      take: () => {},
+      isKnown: () => false,
+      record: () => recordOf(identity),
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+    };
+  }
+
+  /** A node that is nowhere. */
+  stranger(): NodeId {
+    return nodeIdFromPublicKey(randomBytes(32));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.close();
   }
+}
+
+function parts(options: OwnParts): OwnParts {
+  return Object.fromEntries(OWN_PARTS.filter((part) => part in options).map((part) => [part, options[part]]));
 }
 
 /** The first of `count` UDP ports in a row that nobody has. */

@@ -40,10 +40,10 @@ export class Answerer implements AsyncDisposable {
   /** From the moment a visitor is let in until a stream is made for it. */
   readonly #visits = new WeakMap<Buffer, Visit>();
 
-  static async open(deps: AnswererDeps): Promise<Answerer> {
+  /** Who knows the way gets in at once; others once it is announced. */
+  static open(deps: AnswererDeps): Answerer {
     const answerer = new Answerer(deps);
-    await answerer.#server.listen(deps.keys.keyPair);
-    quieten(answerer.#server);
+    answerer.#scope.spawn(() => answerer.#listen());
     return answerer;
   }
 
@@ -79,8 +79,20 @@ export class Answerer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.#server.close(); // first: announcing ends with it
     await this.#scope.close();
-    await this.#server.close();
+    await closed;
+  }
+
+  /** Asks the whole DHT who is nearest, so silent nodes in it cost seconds. */
+  async #listen(): Promise<void> {
+    const { keys, log } = this.#deps;
+    try {
+      await this.#server.listen(keys.keyPair);
+      quieten(this.#server);
+    } catch (error) {
+      if (!this.#scope.signal.aborted) log.error("announcing this node in the DHT failed", { error });
+    }
   }
 
   #admit(key: Buffer, from: Address): boolean {

@@ -5,13 +5,17 @@
  * and port. So each reachable node runs four ends while the network is small.
  */
 
-import { type Log, Scope } from "../../base/index.ts";
+import { type Clock, type Log, Scope } from "../../base/index.ts";
 import type { Address, Dht, DhtOptions, Engine } from "./engine.ts";
 
 export interface EndpointsDeps {
   readonly engine: Engine;
+  readonly clock: Clock;
   readonly log: Log;
 }
+
+/** By then every node that is there has answered; the library waits 12 s for those that are not. */
+const FIRST_ANSWERS_MS = 1_500;
 
 export class Endpoints implements AsyncDisposable {
   readonly #deps: EndpointsDeps;
@@ -90,16 +94,18 @@ export class Endpoints implements AsyncDisposable {
   }
 
   async #add(): Promise<void> {
-    const { engine } = this.#deps;
+    const { engine, clock } = this.#deps;
     const bootstrap = [...this.#bootstrap, ...this.#siblings()];
     const dht = engine.openDht({ ...this.#options, bootstrap, port: this.#nextPort });
     try {
-      await dht.fullyBootstrapped();
+      await dht.bind();
     } catch (error) {
       await dht.destroy({ force: true }).catch(() => undefined); // what was not bound cannot be closed
       throw error;
     }
     this.#all.push(dht);
+    await using wait = new Scope(this.#scope.signal);
+    await Promise.race([dht.fullyBootstrapped(), clock.sleep(FIRST_ANSWERS_MS, wait.signal)]);
   }
 
   /** Four ends that do not know each other would be four networks. */

@@ -40,9 +40,9 @@ export interface DhtOptions {
 
 export interface Engine {
   /** @throws {TypeError} where an option is missing that the library would fill in its own way */
-  openDht(options: DhtOptions): Dht;
+  readonly openDht: (options: DhtOptions) => Dht;
   /** One side of a Noise IK handshake. `context` must be the same on both sides; undefined: none. */
-  openHandshake(sides: HandshakeSides): Handshake;
+  readonly openHandshake: (sides: HandshakeSides) => Handshake;
 }
 
 export interface HandshakeSides {

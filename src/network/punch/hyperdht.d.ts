@@ -105,6 +105,7 @@ declare module "hyperdht" {
     static bootstrapper(port: number, host: string, options: Options): HyperDHT;
     connect(remotePublicKey: Buffer, options?: ConnectOptions): SecretStream;
     createServer(options: ServerOptions, onConnection: (stream: SecretStream) => void): Server;
+    bind(): Promise<void>;
     fullyBootstrapped(): Promise<void>;
     mutablePut(keyPair: KeyPair, value: Buffer, options: { seq: number }): Promise<unknown>;
     mutableGet(publicKey: Buffer): Promise<{ readonly value: Buffer; readonly seq: number } | null>;

@@ -3,7 +3,7 @@
  * to be done again and again for others to find it.
  */
 
-import type { Clock, Log, Random } from "../../base/index.ts";
+import { type Clock, type Log, type Random, Scope } from "../../base/index.ts";
 import { cleanText, Failure, type NodeRecord } from "../../core/index.ts";
 import { orAborted } from "../host-names.ts";
 import type { Pipe } from "../carrier.ts";
@@ -52,6 +52,7 @@ const ENDPOINTS_WHILE_FEW = 4;
 const ANNOUNCE_MS = 8 * 60_000;
 /** They keep records for 48 h, but in memory: a restarted one has none. About 20 KB a time. */
 const PUBLISH_MS = 60 * 60_000;
+const GOOD_BYE_MS = 500;
 
 export class Presence implements AsyncDisposable {
   readonly role: PunchRole;
@@ -64,7 +65,7 @@ export class Presence implements AsyncDisposable {
 
   /** @throws {Failure} port-in-use */
   static async open(deps: PresenceDeps, role: PunchRole, { bootstrap, saved, host }: Surroundings): Promise<Presence> {
-    const { engine, keys, mayReach, log } = deps;
+    const { engine, keys, mayReach, clock, log } = deps;
     const { port, publicHost, answers } = role;
     const options = {
       bootstrap,
@@ -75,13 +76,11 @@ export class Presence implements AsyncDisposable {
       publicHost,
       mayReach,
     };
-    const presence = new Presence(deps, role, { endpoints: await openEndpoints({ engine, log }, options), bootstrap });
-    try {
-      if (answers) await presence.#answer();
-    } catch (error) {
-      await presence[Symbol.asyncDispose]();
-      throw error;
-    }
+    const presence = new Presence(deps, role, {
+      endpoints: await openEndpoints({ engine, clock, log }, options),
+      bootstrap,
+    });
+    if (answers) presence.#answerer = Answerer.open({ ...deps, dht: presence.dht });
     log.info("the DHT is open", { port, reachable: publicHost !== undefined, answers });
     return presence;
   }
@@ -135,12 +134,16 @@ export class Presence implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#answerer?.[Symbol.asyncDispose]();
+    await this.#sayGoodBye();
     await this.#endpoints[Symbol.asyncDispose]();
   }
 
-  async #answer(): Promise<void> {
-    this.#answerer = await Answerer.open({ ...this.#deps, dht: this.dht });
+  /** Tells the DHT that it is gone, unless that takes long: silent nodes cost seconds, and forget by themselves. */
+  async #sayGoodBye(): Promise<void> {
+    const answerer = this.#answerer;
+    if (answerer === undefined) return;
+    await using wait = new Scope();
+    await Promise.race([answerer[Symbol.asyncDispose](), this.#deps.clock.sleep(GOOD_BYE_MS, wait.signal)]);
   }
 
   async #publish(signal: AbortSignal): Promise<void> {
