@@ -145,7 +145,7 @@ describe("p2prc rm", () => {
     const routes: Routes = { "DELETE /v1/boxes/box": reply(true), "DELETE /v1/boxes/far": reply(false) };
     assert.deepEqual((await new CliLab({ routes }).p2prc("rm", "box", "far")).out, [
       "removed box from attic",
-      "attic does not answer: box is removed there as soon as it does",
+      "attic has not confirmed it: box is removed there as soon as it can",
     ]);
   });
 

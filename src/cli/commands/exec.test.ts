@@ -174,7 +174,7 @@ describe("p2prc run", () => {
     inside.say("end", { kind: "signalled", signal: "SIGINT" });
     const { exit, err } = await ended;
     assert.equal(exit, 130);
-    assert.match(err.at(-1) ?? "", /attic does not answer: box is removed there as soon as it does/);
+    assert.match(err.at(-1) ?? "", /attic has not confirmed it: box is removed there as soon as it can/);
   });
 
   test("removes it when the command could not be begun, and leaves it with --keep", async () => {

@@ -55,7 +55,7 @@ async function remove(client: Client, id: string, io: Io): Promise<void> {
       (signal) => client.removeBox(id, signal),
       new AbortController().signal,
     );
-    if (!done) io.err(`${node.name} does not answer: ${name} is removed there as soon as it does`, "warn");
+    if (!done) io.err(`${node.name} has not confirmed it: ${name} is removed there as soon as it can`, "warn");
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (error.code === "not-found") return; // it ended before us
