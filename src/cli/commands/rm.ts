@@ -28,7 +28,8 @@ export const rm = command({
         const reply = await client.removeBox(name, io.signal);
         if (json) printJson(io, reply);
         else if (reply.done) io.out(`removed ${reply.name} from ${reply.node.name}`);
-        else io.out(`${reply.node.name} has not confirmed it: ${reply.name} is removed there as soon as it can`, "warn");
+        else
+          io.out(`${reply.node.name} has not confirmed it: ${reply.name} is removed there as soon as it can`, "warn");
       } catch (error) {
         // The others are removed all the same.
         if (!(error instanceof Failure) || args.length === 1) throw error;
