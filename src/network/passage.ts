@@ -4,10 +4,11 @@
  */
 
 import type { Pipe } from "./carrier.ts";
-import type { Dialable } from "./link.ts";
+import type { Dialable, PathKind } from "./link.ts";
 
 export interface PassageWay {
-  readonly kind: "punched" | "relayed";
+  /** As `why` shows it; the pipe says for itself what it is. */
+  readonly kind: PathKind;
   /** Where it leads, for people: `via garage`. */
   readonly address: string;
   /** When it starts, counted from the first way to the same node: at once where all earlier ones have failed. */
