@@ -185,7 +185,10 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
   );
   const invites = new Invites({
     id,
-    whereabouts: () => ({ endpoints: whereabouts.inInvite, via: own.latest.record.via }),
+    whereabouts: () => {
+      const { record } = own.latest;
+      return { endpoints: whereabouts.inInvite(record), via: record.via };
+    },
     store,
     grants,
     clock,
@@ -195,10 +198,12 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
   return { table, grants, invites };
 }
 
-function openLan({ log, whereabouts, config }: Ground & Reaching) {
+function openLan({ log, whereabouts, addresses, config }: Ground & Reaching) {
   return {
     open: (signal: AbortSignal) => openMulticast(log.with({ room: "lan" }), { preferred: config.listen ?? [] }, signal),
     listensAt: (address: string) => whereabouts.listensAt(address),
+    port: () => whereabouts.port,
+    onMove: (listener: () => void) => addresses.moves.on(listener),
   };
 }
 

@@ -20,7 +20,7 @@ import {
   type Self,
   type Wanted,
 } from "../nat/index.ts";
-import { openErrand, proveLinks } from "../network/index.ts";
+import { openErrand, PROOF_MS, proveLinks } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
 import type { Parts } from "./parts.ts";
 
@@ -72,7 +72,8 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
     lends: () => lending.on,
     self: () => {
       const { port, mapping } = outlook.udp();
-      return { told: whereabouts.told, port: whereabouts.port, udpPort: port, udpMapping: mapping };
+      const { told, port: tcp } = whereabouts;
+      return { told, port: tcp, udpPort: port, udpMapping: mapping, isBehindNat: isBehindRouter(whereabouts) };
     },
     ready: (signal) => mapping.settled(signal),
     candidates: () => candidatesOf(deps, { outlook, mapping }),
@@ -84,11 +85,11 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
     log,
   });
   const subscriptions = [
-    addresses.moves.on((move) => {
+    addresses.moves.on(() => {
       mapping.again();
-      reachability.recheck({ forget: move === "changed" });
+      reachability.recheck({ forget: false });
     }),
-    mapping.changes.on(() => reachability.recheck({ forget: false })),
+    onOpened(mapping, () => reachability.recheck({ forget: false })),
     reachability.changes.on(() => tell(deps, reachability)),
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
@@ -110,17 +111,32 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
 
 /** For `GET /v1/reach`. */
 export function reachOf(parts: Parts): ReachReply {
-  const { reachability, mapping, lending, whereabouts, outlook, own, table } = parts;
+  const { reachability, mapping, lending, outlook, own, table } = parts;
   const udp = outlook.udp();
   return describeReach({
     lends: lending.on,
     verdict: reachability.verdict,
     at: reachability.at,
     reachable: reachability.reachable,
-    self: { told: whereabouts.told, port: whereabouts.port, udpPort: udp.port, udpMapping: udp.mapping },
+    self: reachability.self,
     mapped: mapping.latest,
     punches: udp.port !== undefined,
     via: own.latest.record.via.map((id) => ({ id, name: table.nameOf(id) })),
+  });
+}
+
+/** Calls back when other ports are open than before: a router that refuses is no news for anybody outside. */
+function onOpened(mapping: PortMapping, listener: () => void): Disposable {
+  const opened = () => {
+    const { four, pinholes } = mapping.latest;
+    return JSON.stringify([four.kind === "mapped" ? four.ports : undefined, pinholes]);
+  };
+  let before = opened();
+  return mapping.changes.on(() => {
+    const now = opened();
+    if (now === before) return;
+    before = now;
+    listener();
   });
 }
 
@@ -178,10 +194,16 @@ function helpersOf({ table, random, allowed }: ReachingDeps, isPublic: (address:
 }
 
 /** Links that lead nowhere since this machine moved or slept are ended, and so made anew by those who want them. */
-async function proveAfterMoves({ addresses, network, clock, log }: ReachingDeps, signal: AbortSignal): Promise<void> {
+async function proveAfterMoves(
+  { addresses, network, answering, clock, log }: ReachingDeps,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
-    await addresses.nextMove(signal);
-    const ended = await proveLinks(network.links, clock, signal);
-    log.info("the network changed", { room: "nat", linksEnded: ended });
+    const move = await addresses.nextMove(signal);
+    const [linksEnded] = await Promise.all([
+      proveLinks(network.links, clock, signal),
+      answering.prove(PROOF_MS, signal),
+    ]);
+    log.info(move === "slept" ? "the machine has slept" : "the network changed", { linksEnded });
   }
 }

@@ -29,7 +29,7 @@ export interface Relaying {
 }
 
 export function openRelaying(parts: Parts, scope: Scope): Relaying {
-  const { identity, network, lending, table, own, config, clock } = parts;
+  const { identity, network, lending, table, own, config, clock, reachability } = parts;
   const log = parts.log.with({ room: "nat" });
   const inner = new InnerTls({ identity, clock });
   const existing = (id: NodeId) => network.existing(id);
@@ -41,7 +41,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
     ),
   );
   const keeper = new KeepRelays({
-    needed: () => needsRelay(parts),
+    needed: () => reachability.needsRelay,
     candidates: () => candidatesIn(parts),
     register: async (target, signal) => await askRegister(await network.link({ ...target, via: [] }, signal), signal),
     answerOn: (target, signal) => network.answerOn(target, signal),
@@ -92,35 +92,22 @@ function rankIn({ table, grants }: Parts, id: NodeId): RelayRank {
   return grant?.relay === true ? "guest" : "stranger";
 }
 
-/** It lends, and there is no address at which others reach it. */
-function needsRelay({ lending, own }: Parts): boolean {
-  const { nat, addresses } = own.latest.record;
-  if (!lending.on || nat === "none" || nat === "mapped") return false;
-  return nat !== "unknown" || addresses.length === 0;
-}
-
 /** Nodes that others can dial, for all that is known here. */
 function* candidatesIn(parts: Parts): Iterable<RelayCandidate> {
   for (const row of parts.table.nodes.rows.all()) {
-    const endpoint = publicEndpoint(parts, row);
-    if (endpoint === undefined) continue;
-    yield {
-      id: row.id,
-      endpoints: [endpoint],
-      via: [],
-      joined: row.relation !== undefined,
-      rttMs: row.measures?.rttMs,
-    };
+    const endpoints = publicEndpoints(parts, row);
+    if (endpoints.length === 0) continue;
+    yield { id: row.id, endpoints, via: [], joined: row.relation !== undefined, rttMs: row.measures?.rttMs };
   }
 }
 
 /** Where a stranger answered and told everybody that it is; a friend also where an invite or a person said so. */
-function publicEndpoint({ table, allowed }: Parts, row: Row): Endpoint | undefined {
+function publicEndpoints({ table, allowed }: Parts, row: Row): readonly Endpoint[] {
   const { state, proven, told, relation } = row;
   if (relation !== undefined && state !== "suspect")
-    return table.nodes.dialable(row).endpoints.find((endpoint) => mayDialGossiped(endpoint, allowed));
-  if (state !== "verified" || proven === undefined) return undefined;
-  return told.find((endpoint) => formatEndpoint(endpoint) === formatEndpoint(proven));
+    return table.nodes.dialable(row).endpoints.filter((endpoint) => mayDialGossiped(endpoint, allowed));
+  if (state !== "verified" || proven === undefined) return [];
+  return told.filter((endpoint) => formatEndpoint(endpoint) === formatEndpoint(proven));
 }
 
 /** A stranger's record may name anybody as its relay: only those are dialled that answered before, and there. */

@@ -31,7 +31,7 @@ export function statusOf(parts: Parts, state: LendingState): Status {
     lends: lending.on,
     ...(state.runtime.found ? { runtime: { kind: facts.kind, version: facts.version } } : {}),
     listening: [...whereabouts.listening],
-    addresses: whereabouts.near.map(formatEndpoint),
+    addresses: whereabouts.known(parts.own.latest.record).map(formatEndpoint),
     links: linksOf(parts),
     nodes: countsOf(parts),
     reach: reachIn(parts),

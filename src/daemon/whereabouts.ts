@@ -1,7 +1,7 @@
 /** Where this node can be reached: what its record says, and what an invite may say beside it. */
 
 import { isIPv4 } from "node:net";
-import { type Endpoint, formatEndpoint } from "../core/index.ts";
+import { type Endpoint, formatEndpoint, type NodeRecord } from "../core/index.ts";
 import type { Lending } from "./lending.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 
@@ -34,8 +34,15 @@ export class Whereabouts {
     return Array.from(hosts, (host) => ({ host, port: this.port }));
   }
 
-  get inInvite(): readonly Endpoint[] {
-    return this.near.slice(0, MAX_IN_INVITE);
+  /** Where anybody may reach it, as its record says, and then where those beside it may. */
+  known({ addresses, port }: Pick<NodeRecord, "addresses" | "port">): readonly Endpoint[] {
+    const told = this.#lending.on ? addresses.map((host) => ({ host, port })) : [];
+    const all = [...told, ...this.near];
+    return [...new Map(all.map((endpoint) => [formatEndpoint(endpoint), endpoint])).values()];
+  }
+
+  inInvite(record: Pick<NodeRecord, "addresses" | "port">): readonly Endpoint[] {
+    return this.known(record).slice(0, MAX_IN_INVITE);
   }
 
   get listening(): readonly string[] {

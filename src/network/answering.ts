@@ -125,6 +125,21 @@ export class Answering implements AsyncDisposable {
     }
   }
 
+  /** Ends those that are watched and do not answer within `timeoutMs`: after the machine moved, they may lead nowhere. */
+  async prove(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const watched = [...this.#inbound.values()].filter((inbound) => inbound.watched);
+    await Promise.all(watched.map((inbound) => this.#proveOne(inbound, timeoutMs, signal)));
+  }
+
+  async #proveOne({ session, duplex }: Inbound, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    await using wait = new Scope(signal);
+    const answered = new Promise<boolean>((resolve) => {
+      if (session.destroyed || !session.ping((error) => resolve(error === null))) resolve(false);
+    });
+    const isAlive = await Promise.race([answered, this.#clock.sleep(timeoutMs, wait.signal).then(() => false)]);
+    if (!isAlive) duplex.destroy();
+  }
+
   /** Who asks here now, one row per link. */
   get callers(): readonly { readonly caller: Caller; readonly path: Path }[] {
     return [...this.#inbound.values()];

@@ -9,7 +9,7 @@ import { Failure } from "../core/index.ts";
 import type { Link } from "./link.ts";
 
 /** A round trip to anywhere, and one packet lost on the way. */
-const PROOF_MS = 2_500;
+export const PROOF_MS = 2_500;
 
 /** Ends the links that do not answer now. @returns how many */
 export async function proveLinks(links: readonly Link[], clock: Clock, signal: AbortSignal): Promise<number> {

@@ -48,7 +48,7 @@ export interface IpTableDeps {
   readonly allowed: AllowedNetworks;
   readonly database: DatabaseSync;
   /** The LAN, for finding the nodes beside this one. Absent: it does not look, and is not found there. */
-  readonly lan?: Pick<LanDiscoveryDeps, "open" | "listensAt">;
+  readonly lan?: Pick<LanDiscoveryDeps, "open" | "listensAt" | "port" | "onMove">;
   /** Where `ip_table.json` goes. */
   readonly filePath: string;
   readonly clock: Clock;

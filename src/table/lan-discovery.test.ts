@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SignedNode } from "../../test/support/signed-node.ts";
 import { type House, Village } from "../../test/support/village.ts";
-import { Scope, silentLog } from "../base/index.ts";
+import { Scope, silentLog, Topic } from "../base/index.ts";
 import { type Endpoint, Failure } from "../core/index.ts";
 import { LanDiscovery, type Multicast, type MulticastPacket, SERVICE } from "./lan-discovery.ts";
 
@@ -164,6 +164,22 @@ describe("LanDiscovery", () => {
     assert.deepEqual([lab.opened, lab.listeners], [2, 1]);
   });
 
+  test("looks around at once where the machine was carried to", async () => {
+    await using lab = await Lab.open();
+    await lab.village.clock.advance(10_000);
+    lab.moves.publish();
+    await lab.village.clock.advance(0);
+    assert.deepEqual([lab.opened, lab.listeners], [2, 1]);
+  });
+
+  test("names the port that it listens on, whatever a router made of it outside", async () => {
+    await using lab = await Lab.open();
+    lab.port = 4711;
+    await lab.village.clock.advance(1_500);
+    const srv = lab.sent.flatMap(({ answers }) => answers).filter(({ type }) => type === "SRV");
+    assert.equal((srv.at(-1)?.data as { port: number } | undefined)?.port, 4711);
+  });
+
   test("ends when it is aborted, and leaves nothing behind", async () => {
     const lab = await Lab.open();
     lab.hear(lab.answerOf(attic));
@@ -189,6 +205,9 @@ class Lab implements AsyncDisposable {
   listens = true;
   mostVisits = 0;
   opened = 0;
+  readonly moves = new Topic<void>();
+  /** Where it listens, if its record says another port. */
+  port: number | undefined;
   readonly #listeners = new Set<(packet: MulticastPacket, from: string) => void>();
   #visits = 0;
 
@@ -209,7 +228,9 @@ class Lab implements AsyncDisposable {
       lab.identified.push(`${host}:${port}`);
       throw new Failure("unreachable", "a copy of this node answers there");
     };
-    const world = { id: lab.me.id, self, listensAt, identify, open, clock, random, log: silentLog };
+    const onMove = (listener: () => void) => lab.moves.on(listener);
+    const port = () => lab.port ?? self()?.record.port ?? 0;
+    const world = { id: lab.me.id, self, listensAt, port, onMove, identify, open, clock, random, log: silentLog };
     const discovery = new LanDiscovery({ table, visitor: { visit }, ...world });
     lab.scope.spawn((signal) => discovery.run(signal));
     await clock.advance(0);

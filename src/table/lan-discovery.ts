@@ -44,6 +44,10 @@ export interface LanDiscoveryDeps {
   readonly self: () => VersionedRecord | undefined;
   /** Whether this node listens at that address of its own. */
   readonly listensAt: (address: string) => boolean;
+  /** The port that it listens on: a router may have given it another one outside, which its record then says. */
+  readonly port: () => number;
+  /** Tells when this machine has come to another network. */
+  readonly onMove: (listener: () => void) => Disposable;
   /** The interfaces there are now, open until `signal` aborts. */
   readonly open: (signal: AbortSignal) => Promise<readonly Multicast[]>;
   readonly clock: Clock;
@@ -92,6 +96,8 @@ export class LanDiscovery {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await using scope = new Scope(signal);
+      const { promise: moved, resolve } = Promise.withResolvers<void>();
+      using _watching = this.#deps.onMove(resolve);
       const interfaces = await this.#deps.open(scope.signal);
       for (const lan of interfaces) {
         const listening = lan.onPacket((packet, from) => this.#hear({ packet, from, lan, scope }));
@@ -99,7 +105,7 @@ export class LanDiscovery {
       }
       scope.spawn((ending) => this.#askAgainAndAgain(interfaces, ending));
       scope.spawn((ending) => this.#announceChanges(interfaces, ending));
-      await this.#deps.clock.sleep(REOPEN_MS, scope.signal);
+      await Promise.race([this.#deps.clock.sleep(REOPEN_MS, scope.signal), moved]);
     }
   }
 
@@ -130,7 +136,7 @@ export class LanDiscovery {
   }
 
   get #port(): number {
-    return this.#deps.self()?.record.port ?? 0;
+    return this.#deps.self() === undefined ? 0 : this.#deps.port();
   }
 
   #hear({ packet, from, lan, scope }: Heard): void {
@@ -148,8 +154,7 @@ export class LanDiscovery {
     }
     for (const { id, port } of nodesIn(packet.answers)) {
       if (id !== this.#deps.id) this.#found(id, { host: from, port }, scope);
-      else if (!lan.addresses.includes(from) || port !== this.#deps.self()?.record.port)
-        this.#foundSelf({ host: from, port }, scope);
+      else if (!lan.addresses.includes(from) || port !== this.#port) this.#foundSelf({ host: from, port }, scope);
     }
   }
 
@@ -187,14 +192,14 @@ export class LanDiscovery {
   #announce(lan: Multicast): void {
     const { self, listensAt } = this.#deps;
     const record = self()?.record;
-    const [sender] = lan.addresses;
-    if (record === undefined || record.port === 0) return;
+    const [port, [sender]] = [this.#port, lan.addresses];
+    if (record === undefined || port === 0) return;
     if (sender === undefined || !listensAt(sender)) return; // others dial the sender
     const instance = `${record.id}.${SERVICE}`;
     const target = `${record.id}.local`;
     const answers: Answer[] = [
       { name: SERVICE, type: "PTR", ttl: TTL_S, data: instance },
-      { name: instance, type: "SRV", ttl: TTL_S, data: { port: record.port, target, weight: 0, priority: 0 } },
+      { name: instance, type: "SRV", ttl: TTL_S, data: { port, target, weight: 0, priority: 0 } },
       { name: instance, type: "TXT", ttl: TTL_S, data: [`v=${record.v}`] },
     ];
     // For other programs that look (avahi-browse): nodes dial the sender.

@@ -57,7 +57,7 @@ const SETTLE_MS = 250;
 const FIRST_MS = 60_000;
 const LAST_MS = 3_600_000;
 /** While there was nobody to ask, whether there is somebody now. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 2_000;
 
 export class Reachability {
   /** A verdict was reached, or what the record says of it is another than before. */
@@ -65,6 +65,11 @@ export class Reachability {
   readonly #deps: ReachabilityDeps;
   #verdict = noVerdict;
   #at: number | undefined;
+  #needsRelay = false;
+  /** Who could be asked when it was looked at last. */
+  #known: ReadonlySet<NodeId> = new Set();
+  /** How often everything was forgotten. */
+  #lives = 0;
   #wake = Promise.withResolvers<void>();
   #woken = false;
 
@@ -92,14 +97,21 @@ export class Reachability {
     return udpPort === 0 || host === undefined ? undefined : { host, port: udpPort };
   }
 
-  /** Whether it should keep links to relays: it lends, and nobody can dial it by IPv4, as far as is known. */
+  get self(): Self {
+    return this.#deps.self();
+  }
+
+  /** Whether it should keep links to relays: it lends, and others said that they cannot dial it. Until they do, as before. */
   get needsRelay(): boolean {
-    return this.#deps.lends() && needsRelay(this.reachable, this.#verdict);
+    return this.#needsRelay && this.#deps.lends();
   }
 
   /** Something changed: what was found out no longer counts where `forget` says so. */
   recheck({ forget }: { readonly forget: boolean }): void {
-    if (forget) this.#set(noVerdict, undefined);
+    if (forget) {
+      this.#lives++;
+      this.#set(noVerdict, undefined);
+    }
     this.#woken = true;
     this.#wake.resolve();
   }
@@ -120,8 +132,10 @@ export class Reachability {
   /** Asks once. @returns whether enough nodes answered */
   async look(signal: AbortSignal): Promise<boolean> {
     const { ready, candidates, clock, log } = this.#deps;
+    const life = this.#lives;
     await ready(signal);
     const helpers = this.#deps.helpers();
+    this.#known = new Set(helpers.map(({ id }) => id));
     const ports = candidates();
     if (helpers.length === 0) return false;
     await using scope = new Scope(signal);
@@ -129,7 +143,7 @@ export class Reachability {
     const tried = await Promise.all(
       ports.map(async (candidate) => ({ candidate, answers: await this.#ask(candidate, helpers, scope.signal) })),
     );
-    if (this.#woken) return false; // it is about what was true before
+    if (life !== this.#lives) return false; // it is about what was true before
     const verdict = judge(tried);
     this.#set(verdict, clock.wallTime());
     log.debug("asked whether this node can be reached", { askedOf: verdict.askedOf, nat: this.reachable.nat });
@@ -172,6 +186,8 @@ export class Reachability {
   #set(verdict: Verdict, at: number | undefined): void {
     this.#verdict = verdict;
     this.#at = at;
+    if (at !== undefined)
+      this.#needsRelay = needsRelay(this.reachable, { verdict, isBehindNat: this.self.isBehindNat });
     this.changes.publish(verdict);
   }
 
@@ -184,12 +200,11 @@ export class Reachability {
 
   async #hasNewHelpers(signal: AbortSignal): Promise<void> {
     const { clock, helpers, lends } = this.#deps;
-    const before = new Set(helpers().map(({ id }) => id));
     const since = clock.now();
     for (;;) {
       await clock.sleep(LOOK_MS, signal);
       if (!lends()) continue;
-      if (clock.now() - since >= FIRST_MS || helpers().some(({ id }) => !before.has(id))) return;
+      if (clock.now() - since >= FIRST_MS || helpers().some(({ id }) => !this.#known.has(id))) return;
     }
   }
 }

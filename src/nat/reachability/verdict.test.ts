@@ -50,16 +50,18 @@ describe("toRecord", () => {
   test("keeps own addresses where there was nobody to ask", () => {
     const record = toRecord(noVerdict, self);
     assert.deepEqual(record, { addresses: [SIX, FOUR], port: 8088, udpPort: 8088, nat: "unknown" });
-    assert.equal(needsRelay(record, noVerdict), false);
+    assert.equal(needsRelay(record, { verdict: noVerdict, isBehindNat: false }), false);
   });
 
   test("leaves out what two networks refuted, and keeps what one did", () => {
     const verdict = judge([{ candidate: own, answers: [answer("a", "silent"), answer("b", "silent")] }]);
     assert.deepEqual(toRecord(verdict, self).addresses, [SIX]);
-    assert.equal(needsRelay(toRecord(verdict, self), verdict), true);
+    assert.equal(needsRelay(toRecord(verdict, self), { verdict, isBehindNat: true }), true);
+    assert.equal(needsRelay(toRecord(verdict, self), { verdict, isBehindNat: false }), false);
     const doubt = judge([{ candidate: own, answers: [answer("a", "silent")] }]);
     assert.deepEqual(toRecord(doubt, self).addresses, [SIX, FOUR]);
-    assert.equal(needsRelay(toRecord(doubt, self), doubt), true);
+    const fourOnly = toRecord(doubt, { ...self, told: [FOUR] });
+    assert.equal(needsRelay(fourOnly, { verdict: doubt, isBehindNat: false }), true);
   });
 
   test("believes a mapping once it is verified, not before", () => {
@@ -69,7 +71,7 @@ describe("toRecord", () => {
     assert.deepEqual(toRecord(one, inside), { addresses: [], port: 8088, udpPort: 0, nat: "unknown" });
     const two = judge([{ candidate: behind, answers: [seen("a"), seen("b")] }]);
     assert.deepEqual(toRecord(two, inside), { addresses: [EXTERNAL], port: 8088, udpPort: 8088, nat: "mapped" });
-    assert.equal(needsRelay(toRecord(two, inside), two), false);
+    assert.equal(needsRelay(toRecord(two, inside), { verdict: two, isBehindNat: true }), false);
   });
 
   test("tells of another external port where no address has the one that it listens on", () => {
@@ -101,7 +103,7 @@ const SIX = "2a00::2";
 const EXTERNAL = "20.7.7.7";
 const own: Candidate = { family: 4, from: FOUR, port: 8088, udp: 8088, mapped: false };
 const behind: Candidate = { family: 4, from: undefined, port: 8088, udp: 8088, mapped: true };
-const self: Self = { told: [SIX, FOUR], port: 8088, udpPort: 8088, udpMapping: undefined };
+const self: Self = { told: [SIX, FOUR], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: false };
 
 function open(place: string): Answer {
   return answer(place, "open");

@@ -121,6 +121,8 @@ export interface Self {
   readonly port: number;
   /** Where DHT endpoints listen, or will. */
   readonly udpPort: number | undefined;
+  /** Whether its IPv4 addresses mean nothing outside. */
+  readonly isBehindNat: boolean;
   /** What the DHT says of the mapping of UDP ports. */
   readonly udpMapping: "cone" | "symmetric" | "blocked" | undefined;
 }
@@ -148,11 +150,15 @@ export function toRecord(verdict: Verdict, self: Self): Reachable {
   };
 }
 
-/** Whether others need a helper to get here: nothing says that it can be reached by IPv4. */
-export function needsRelay({ addresses }: Reachable, { addresses: verdicts }: Verdict): boolean {
-  const doubtful = (address: string) =>
-    verdicts.some((each) => each.address === address && each.finding === "unsure" && each.reachedBy === 0);
-  return !addresses.some((address) => !isIPv6(address) && !doubtful(address));
+/** Whether others need a helper to get here: nothing says that it can be dialled, by IPv4 as well where there is that. */
+export function needsRelay(
+  { addresses }: Reachable,
+  { verdict, isBehindNat }: { readonly verdict: Verdict; readonly isBehindNat: boolean },
+): boolean {
+  const isDoubtful = (address: string) =>
+    verdict.addresses.some((each) => each.address === address && each.finding === "unsure" && each.reachedBy === 0);
+  const sound = addresses.filter((address) => !isDoubtful(address));
+  return isBehindNat ? sound.every(isIPv6) : sound.length === 0;
 }
 
 function isRefuted(finding: Finding | undefined): boolean {
