@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import { type Clock, within } from "../base/index.ts";
 import { Failure, type NodeId } from "../core/index.ts";
 import type { Pipe } from "./carrier.ts";
+import { Cushion } from "./cushion.ts";
 import { HalfOpen } from "./half-open.ts";
 import type { Identity } from "./identity.ts";
 import { Tls } from "./tls.ts";
@@ -60,7 +61,7 @@ export class InnerTls {
    */
   async dial(duplex: Duplex, { expect, asks = true, ...passed }: InnerDial, signal: AbortSignal): Promise<Pipe> {
     const { socket, peer } = await this.#inTime(duplex, signal, (attempt) =>
-      this.#tls.dial(duplex, { expect, asks }, attempt),
+      this.#tls.dial(new Cushion(duplex), { expect, asks }, attempt),
     );
     return pipeOf(socket, passed, { peer, asks });
   }
@@ -74,7 +75,7 @@ export class InnerTls {
     this.#halfOpen.add(newcomer);
     try {
       const { socket, peer, protocol } = await this.#inTime(duplex, signal, (attempt) =>
-        this.#tls.accept(duplex, attempt),
+        this.#tls.accept(new Cushion(duplex), attempt),
       );
       if (peer === undefined || protocol === "http1") {
         socket.destroy();
