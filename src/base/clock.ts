@@ -20,7 +20,7 @@ export const systemClock: Clock = {
   sleep: (ms, signal) => sleep(ms, signal),
 };
 
-/** setTimeout fires at once for anything longer than this. */
+/** setTimeout fires at once for anything longer than this. It warns of anything below 0, which a moment that has passed is. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -38,7 +38,7 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
         signal.removeEventListener("abort", onAbort);
         resolve();
       },
-      Math.min(ms, MAX_TIMEOUT_MS),
+      Math.min(Math.max(ms, 0), MAX_TIMEOUT_MS),
     );
     signal.addEventListener("abort", onAbort, { once: true });
   });
