@@ -64,11 +64,8 @@ function badShape(values: Record<string, unknown>, place: Place): Failure {
   const [key = "", ...inside] = (first?.instancePath ?? "").split("/").slice(1);
   const where = isKey(key) ? inside.reduce((path, index) => at(path, Number(index)), place(key)) : key;
   const value = inside.reduce<unknown>((found, index) => (found as Record<string, unknown>)[index], values[key]);
-  return bad(
-    where,
-    `${first?.message ?? "wrong"}, not ${cleanText(JSON.stringify(value), 64)}`,
-    isKey(key) ? shapes[key] : undefined,
-  );
+  const found = key === "networkSecret" ? "" : `, not ${cleanText(JSON.stringify(value), 64)}`; // that goes into no log
+  return bad(where, `${first?.message ?? "wrong"}${found}`, isKey(key) ? shapes[key] : undefined);
 }
 
 const shapes: { readonly [K in ConfigKey]: string } = {
@@ -78,6 +75,8 @@ const shapes: { readonly [K in ConfigKey]: string } = {
   allowNetworks: "write networks, as in `100.64.0.0/10`",
   lan: "say `yes` or `no` (in config.json true or false)",
   map: "say `yes` or `no` (in config.json true or false)",
+  punch: "say `yes` or `no` (in config.json true or false)",
+  networkSecret: "write 16 to 128 characters, as `openssl rand -hex 16` makes them, the same on each node",
   lends: "say `yes` or `no` (in config.json true or false)",
   info: "write one line of at most 200 characters",
   labels: "write at most 8, as in `site=attic`: small letters, digits and = . _ -",

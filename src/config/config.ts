@@ -19,6 +19,10 @@ const Choices = {
   lan: Type.Boolean(),
   /** Whether to ask routers to open ports while it lends. */
   map: Type.Boolean(),
+  /** Whether to punch through NATs, and to help others do so while it lends. */
+  punch: Type.Boolean(),
+  /** Of a closed network: only nodes that have the same one punch through to each other. Long enough not to be guessed. */
+  networkSecret: Type.String({ minLength: 16, maxLength: 128 }),
   /** Whether to lend from the start. */
   lends: Type.Boolean(),
   /** The owner's free text, for everybody to read. */
@@ -39,6 +43,8 @@ export const ConfigSchema = Type.Object(
     allowNetworks: Type.Optional(Choices.allowNetworks),
     lan: Type.Optional(Choices.lan),
     map: Type.Optional(Choices.map),
+    punch: Type.Optional(Choices.punch),
+    networkSecret: Type.Optional(Choices.networkSecret),
     lends: Type.Optional(Choices.lends),
     info: Type.Optional(Choices.info),
     labels: Type.Optional(Choices.labels),
@@ -70,6 +76,9 @@ export const spellings: { readonly [K in ConfigKey]: Spelling } = {
   allowNetworks: { flag: "--allow-network", variable: "P2PRC_ALLOW_NETWORKS", type: "list" },
   lan: { flag: "--no-lan", variable: "P2PRC_LAN", type: "yes or no" },
   map: { flag: "--no-map", variable: "P2PRC_MAP", type: "yes or no" },
+  punch: { flag: "--no-punch", variable: "P2PRC_PUNCH", type: "yes or no" },
+  // No flag: everybody on this machine can read the words that a program was started with.
+  networkSecret: { flag: "networkSecret", variable: "P2PRC_NETWORK_SECRET", type: "text" },
   lends: { flag: "-s", variable: "P2PRC_LENDS", type: "yes or no" },
   info: { flag: "--info", variable: "P2PRC_INFO", type: "text" },
   labels: { flag: "--label", variable: "P2PRC_LABELS", type: "list" },

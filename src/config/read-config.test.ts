@@ -41,6 +41,8 @@ describe("the configuration", () => {
       listen: ["::", "192.0.2.7"],
       allowNetworks: ["100.64.0.0/10", "fd00::/8"],
       lan: false,
+      punch: false,
+      networkSecret: "correct horse battery",
       lends: true,
       info: "under the roof",
       labels: ["gpu", "site=attic"],
@@ -52,6 +54,8 @@ describe("the configuration", () => {
       P2PRC_LISTEN: "::, 192.0.2.7",
       P2PRC_ALLOW_NETWORKS: "100.64.0.0/10 fd00::/8",
       P2PRC_LAN: "No",
+      P2PRC_PUNCH: "off",
+      P2PRC_NETWORK_SECRET: "correct horse battery",
       P2PRC_LENDS: "on",
       P2PRC_INFO: "under the roof",
       P2PRC_LABELS: "gpu,site=attic",
@@ -80,6 +84,7 @@ describe("the configuration", () => {
     ["allowNetworks, entry 1", "allowNetworks", ["192.0.2.0/33"]],
     ["allowNetworks, entry 1", "allowNetworks", ["intranet"]],
     ["lan", "lan", "yes"],
+    ["punch", "punch", "no"],
     ["lends", "lends", 1],
     ["info", "info", "ü".repeat(101)],
     ["info", "info", "two\nlines"],
@@ -95,6 +100,14 @@ describe("the configuration", () => {
       assert.match((await lab.refusal({ flags: { [key]: value } as Config })).message, /^-/);
     });
   }
+
+  test("repeats no secret that is too short", async () => {
+    await using lab = await Lab.open();
+    await lab.write({ networkSecret: "hunter2" });
+    const said = await lab.said({});
+    assert.match(said.join(), /^config\.json: networkSecret: /);
+    assert.doesNotMatch(said.join(), /hunter2/);
+  });
 
   test("names the variable that is wrong, also where a flag overrides it", async () => {
     await using lab = await Lab.open();

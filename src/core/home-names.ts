@@ -21,6 +21,8 @@ const NAMES: ReadonlySet<string> = new Set([
   "ssh_config",
   "ssh_key",
   "ssh_known_hosts",
+  // network
+  "dht_nodes.json",
   // client and cli
   "cache",
   "daemon.stderr",

@@ -78,6 +78,7 @@ function parseFlags(args: readonly string[]) {
         "allow-network": { type: "string", multiple: true },
         "no-lan": { type: "boolean" },
         "no-map": { type: "boolean" },
+        "no-punch": { type: "boolean" },
         lends: { type: "boolean" },
         info: { type: "string" },
         label: { type: "string", multiple: true },
@@ -93,6 +94,8 @@ function parseFlags(args: readonly string[]) {
       allowNetworks: values["allow-network"],
       lan: values["no-lan"] === true ? false : undefined,
       map: values["no-map"] === true ? false : undefined,
+      punch: values["no-punch"] === true ? false : undefined,
+      networkSecret: undefined, // others could read it there
       lends,
       info,
       labels,

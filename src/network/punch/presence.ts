@@ -105,6 +105,11 @@ export class Presence implements AsyncDisposable {
     return this.#endpoints.count;
   }
 
+  /** Nodes that were asked at first. */
+  get asked(): number {
+    return (JSON.parse(this.#fedWith) as unknown[]).length;
+  }
+
   /** DHT nodes that answered lately. */
   get nodes(): readonly Address[] {
     return this.#endpoints.nodes;

@@ -84,7 +84,7 @@ describe("Punch", () => {
   test("does nothing where a person turned it off", async () => {
     await using lab = await PunchLab.open();
     const load = () => Promise.reject(new Error("loaded"));
-    const { punch } = await lab.node({ enabled: false, load });
+    const { punch } = await lab.node({ off: "it is turned off", load });
     assert.match(punch.state.reason ?? "", /turned off/);
     await assert.rejects(punch.dial({ id: lab.stranger(), asks: true }, lab.signal), { message: /turned off/ });
   });

@@ -6,7 +6,7 @@
  * modules do not load, or punching is turned off, there are no such ways, and `state` says why.
  */
 
-import { type Clock, isAbort, type Log, type Random, Scope } from "../../base/index.ts";
+import { type Clock, isAbort, type Log, type Random, Scope, Topic } from "../../base/index.ts";
 import {
   cleanText,
   type Endpoint,
@@ -23,7 +23,7 @@ import type { Passage, PassageWay } from "../passage.ts";
 import { punch } from "./dial.ts";
 import { Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
 import { reasonOf } from "./endpoints.ts";
-import { type Address, type Engine, loadEngine } from "./engine.ts";
+import { type Address, type Dht, type Engine, loadEngine } from "./engine.ts";
 import { decodeKeyRecord, type Found } from "./key-record.ts";
 import { Keys } from "./keys.ts";
 import { readNodeList, writeNodeList } from "./node-list.ts";
@@ -33,11 +33,17 @@ import { Turns } from "./turns.ts";
 export interface PunchState {
   /** Whether ways by punching are offered. */
   readonly on: boolean;
-  /** Why not. */
+  /** Why not: nobody is known who would help, or one of the two below. */
   readonly reason: string | undefined;
+  /** Why it is turned off. */
+  readonly off: string | undefined;
+  /** Why the library cannot be had. */
+  readonly broken: string | undefined;
   /** Ends of the DHT that are open here. */
   readonly endpoints: number;
-  /** Other DHT nodes that answered lately. */
+  /** Other DHT nodes that were asked at first. */
+  readonly asked: number;
+  /** Those that answered lately. */
   readonly nodesKnown: number;
   /** Whether the NAT gives each destination another port (symmetric). Undefined: too few nodes answered to tell. */
   readonly randomized: boolean | undefined;
@@ -75,8 +81,8 @@ export interface PunchDeps {
 }
 
 export interface PunchOptions extends DoorkeeperOptions {
-  /** false: turned off by the person. @default true */
-  readonly enabled?: boolean;
+  /** Why it is turned off. @default it is not */
+  readonly off?: string;
   /** Only nodes with the same one punch through to each other. @default none */
   readonly networkSecret?: string | undefined;
   /** IPv4 address to bind. @default "0.0.0.0" */
@@ -94,10 +100,11 @@ const TICK_MS = 30_000;
 const EAGER_TICK_MS = 5_000;
 const SAVE_MS = 10 * 60_000;
 
-const TURNED_OFF = "punching is turned off (`punch` in the configuration)";
 const NOBODY_KNOWN = "no node of the network is known that UDP reaches";
 
 export class Punch implements Passage, AsyncDisposable {
+  /** Something in `state` is another than before, counts aside. */
+  readonly changes = new Topic<PunchState>();
   readonly #deps: PunchDeps;
   readonly #options: PunchOptions;
   readonly #door: Doorkeeper;
@@ -113,6 +120,7 @@ export class Punch implements Passage, AsyncDisposable {
   #changing: Promise<unknown> = Promise.resolve();
   #presence: Presence | undefined;
   #closed = false;
+  #told = "";
   #wake: () => void = () => {};
 
   constructor(deps: PunchDeps, role: PunchRole, options: PunchOptions = {}) {
@@ -132,17 +140,18 @@ export class Punch implements Passage, AsyncDisposable {
   }
 
   get state(): PunchState {
-    const { dht, endpoints = 0, nodes = [], isFound = false, isPublished = false } = this.#presence ?? {};
+    const { dht, endpoints = 0, asked = 0, nodes = [], isFound = false, isPublished = false } = this.#presence ?? {};
     const reason = this.#whyNot();
-    const isSeen = dht !== undefined && dht.host !== null;
     return {
       on: reason === undefined,
       reason,
+      off: this.#options.off,
+      broken: this.#broken,
+      asked,
       endpoints,
       nodesKnown: nodes.length,
-      randomized: isSeen ? dht.randomized : undefined,
+      ...seenBy(dht),
       online: dht?.online ?? false,
-      seenAs: isSeen ? { host: dht.host ?? "", port: dht.port } : undefined,
       answers: isFound,
       published: isPublished,
       pending: this.#door.pending,
@@ -187,10 +196,11 @@ export class Punch implements Passage, AsyncDisposable {
 
   /** Opens, closes and tends this node's ends of the DHT as things change, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#options.enabled !== false) {
+    while (!signal.aborted && this.#options.off === undefined) {
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       await this.#turn(signal);
+      this.#tell();
       await using rest = new Scope(signal);
       const tickMs = this.#role.answers && this.#presence === undefined ? EAGER_TICK_MS : TICK_MS;
       await Promise.race([woken, this.#deps.clock.sleep(tickMs, rest.signal)]);
@@ -204,8 +214,8 @@ export class Punch implements Passage, AsyncDisposable {
 
   /** Undefined: it can be tried. */
   #whyNot(): string | undefined {
-    if (this.#options.enabled === false) return TURNED_OFF;
-    if (this.#broken !== undefined) return this.#broken;
+    const unusable = this.#options.off ?? this.#broken;
+    if (unusable !== undefined) return unusable;
     if ((this.#presence?.nodes.length ?? 0) > 0) return undefined;
     return this.#hasSomebodyToAsk() ? undefined : NOBODY_KNOWN;
   }
@@ -225,6 +235,14 @@ export class Punch implements Passage, AsyncDisposable {
       if (!(error instanceof Failure)) throw error;
       this.#deps.log.debug("the DHT is not open", { why: error.message });
     }
+  }
+
+  #tell(): void {
+    const { nodesKnown, pending: _pending, connections: _connections, ...rest } = this.state;
+    const now = JSON.stringify({ ...rest, isAnswered: nodesKnown > 0 });
+    if (now === this.#told) return;
+    this.#told = now;
+    this.changes.publish(this.state);
   }
 
   async #followRole(): Promise<void> {
@@ -257,7 +275,8 @@ export class Punch implements Passage, AsyncDisposable {
 
   /** Open, with its first answers in. */
   async #ready(signal: AbortSignal): Promise<Presence> {
-    if (this.#options.enabled === false) throw new Failure("unreachable", TURNED_OFF);
+    const { off } = this.#options;
+    if (off !== undefined) throw new Failure("unreachable", off);
     await orAborted(this.#readSaved(), signal);
     if (this.#hasSomebodyToAsk())
       await orAborted(
@@ -299,6 +318,12 @@ export class Punch implements Passage, AsyncDisposable {
     this.#changing = changed.catch(() => undefined); // whoever asked hears of it
     await changed;
   }
+}
+
+/** What the other nodes say of this one's address. */
+function seenBy(dht: Dht | undefined): Pick<PunchState, "randomized" | "seenAs"> {
+  if (dht === undefined || dht.host === null) return { randomized: undefined, seenAs: undefined };
+  return { randomized: dht.randomized, seenAs: { host: dht.host, port: dht.port } };
 }
 
 function isSame(one: PunchRole, other: PunchRole): boolean {
