@@ -26,7 +26,7 @@ import type { Grants } from "./grants.ts";
 export interface InvitesDeps {
   readonly id: NodeId;
   /** Where this node can be reached now. */
-  readonly whereabouts: () => Pick<Invite, "endpoints" | "via">;
+  readonly whereabouts: () => Pick<Invite, "endpoints" | "via" | "relays">;
   readonly store: AccessStore;
   readonly grants: Grants;
   readonly clock: Clock;

@@ -39,6 +39,8 @@ export interface JoinDeps {
   readonly name: () => string;
   readonly reach: Pick<Reach, "link">;
   readonly befriend: Befriend;
+  /** Told where the relays of an invite are. @default it has to be known */
+  readonly relaysAre?: (relays: ReadonlyMap<NodeId, Endpoint>) => void;
   readonly grants: Grants;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,10 +53,13 @@ const ANSWER_MS = 15_000;
 export async function join(deps: JoinDeps, request: JoinRequest, signal: AbortSignal): Promise<JoinReply> {
   const { clock, reach, grants, befriend, log } = deps;
   const wanted = request.name === undefined ? undefined : parseLocalName(request.name);
-  const { issuer, token, endpoints, via } = parseInvite(request.invite);
+  const { issuer, token, endpoints, via, relays = [] } = parseInvite(request.invite);
   if (issuer === deps.id) {
     throw new Failure("conflict", "this node issued that invite itself", { hint: "redeem it on the other machine" });
   }
+  deps.relaysAre?.(
+    new Map(relays.flatMap((endpoint, index) => via.slice(index, index + 1).map((id) => [id, endpoint]))),
+  );
   const link = await reachIssuer(reach, { id: issuer, endpoints, via }, signal);
   const reply = await within(
     { clock, timeoutMs: ANSWER_MS, late },

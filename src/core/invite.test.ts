@@ -18,6 +18,16 @@ describe("an invite", () => {
     assert.ok(link.length <= 271, `${link.length} characters`); // version 10, level L
   });
 
+  test("says where its relays are, and of no more than it names", () => {
+    const via = [sample.issuer];
+    const relays = [{ host: "192.0.2.7", port: 8088 }];
+    const link = formatInvite({ ...sample, via, relays });
+    assert.match(link, /&r=192\.0\.2\.7$/);
+    assert.throws(() => formatInvite({ ...sample, via: [], relays }), RangeError);
+    const more = link.slice(link.indexOf("?") + 1).replace(/v=[^&]*&/, "");
+    assert.throws(() => parseInvite(formatLink(sample, more)), { code: "bad-invite", message: /too many addresses/ });
+  });
+
   test("reads however it was pasted", () => {
     const link = formatInvite(sample);
     const half = Math.floor(link.length / 2);
@@ -133,15 +143,21 @@ const endpoints = fc.record(
   },
   { noNullPrototype: true },
 );
-const invites: fc.Arbitrary<Invite> = fc.record(
-  {
-    issuer: ids,
-    token: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(formatToken),
-    endpoints: fc.array(endpoints, { maxLength: 8 }),
-    via: fc.array(ids, { maxLength: 3 }),
-  },
-  { noNullPrototype: true },
-);
+const invites: fc.Arbitrary<Invite> = fc
+  .record(
+    {
+      issuer: ids,
+      token: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(formatToken),
+      endpoints: fc.array(endpoints, { maxLength: 8 }),
+      via: fc.array(ids, { maxLength: 3 }),
+      relays: fc.array(endpoints, { maxLength: 3 }),
+    },
+    { noNullPrototype: true },
+  )
+  .map(({ relays, ...invite }) => {
+    const known = relays.slice(0, invite.via.length);
+    return known.length === 0 ? invite : { ...invite, relays: known };
+  });
 
 const sample: Invite = {
   issuer: nodeIdFromPublicKey(new Uint8Array(32).fill(7)),

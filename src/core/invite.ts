@@ -1,5 +1,5 @@
 /**
- * An invite as a link: `p2prc://<node id>/<token>?a=<addresses>&v=<via ids>`.
+ * An invite as a link: `p2prc://<node id>/<token>?a=<addresses>&v=<via ids>&r=<their addresses>`.
  *
  * It says where to redeem it and proves nothing else: what it grants stays with the issuer. The token
  * part is 128 secret bits and 16 that check the rest of the link, so that one cut off or mistyped is
@@ -22,6 +22,8 @@ export interface Invite {
   readonly endpoints: readonly Endpoint[];
   /** Nodes that pass links on to the issuer. */
   readonly via: readonly NodeId[];
+  /** Where those can be dialled, in their order, one address each; the last ones may lack one. @default none */
+  readonly relays?: readonly Endpoint[];
 }
 
 export const TOKEN_BYTES = 16;
@@ -39,12 +41,13 @@ export function formatToken(bytes: Uint8Array): string {
 }
 
 /** @throws {RangeError} when it holds more than an invite can */
-export function formatInvite({ issuer, token, endpoints, via }: Invite): string {
-  if (endpoints.length > MAX_ENDPOINTS || via.length > MAX_VIA)
+export function formatInvite({ issuer, token, endpoints, via, relays = [] }: Invite): string {
+  if (endpoints.length > MAX_ENDPOINTS || via.length > MAX_VIA || relays.length > via.length)
     throw new RangeError("too many addresses for an invite");
   const query = [
     ...(endpoints.length === 0 ? [] : [`a=${endpoints.map(formatAddress).join(",")}`]),
     ...(via.length === 0 ? [] : [`v=${via.join(",")}`]),
+    ...(relays.length === 0 ? [] : [`r=${relays.map(formatAddress).join(",")}`]),
   ].join("&");
   return formatLink({ issuer, token }, query);
 }
@@ -148,16 +151,19 @@ function check(issuer: NodeId, token: Uint8Array, query: string): Uint8Array {
     .subarray(0, CHECK_BYTES);
 }
 
-function readQuery(query: string): Pick<Invite, "endpoints" | "via"> {
-  const found: { endpoints: Endpoint[]; via: NodeId[] } = { endpoints: [], via: [] };
+function readQuery(query: string): Omit<Invite, "issuer" | "token"> {
+  const found: { endpoints: Endpoint[]; via: NodeId[]; relays: Endpoint[] } = { endpoints: [], via: [], relays: [] };
   for (const part of query === "" ? [] : query.split("&")) {
     const items = part.slice(2).split(",");
     if (part.startsWith("a=")) found.endpoints.push(...items.map(parseAddress));
     else if (part.startsWith("v=")) found.via.push(...items.map(parseVia));
+    else if (part.startsWith("r=")) found.relays.push(...items.map(parseAddress));
     // Other parts are from a newer version, which says with them what an older one can do without.
   }
-  if (found.endpoints.length > MAX_ENDPOINTS || found.via.length > MAX_VIA) throw bad("it holds too many addresses");
-  return found;
+  const { endpoints, via, relays } = found;
+  if (endpoints.length > MAX_ENDPOINTS || via.length > MAX_VIA || relays.length > via.length)
+    throw bad("it holds too many addresses");
+  return { endpoints, via, ...(relays.length === 0 ? {} : { relays }) };
 }
 
 /** The usual port is left out; IPv6 needs brackets only where a port follows. */

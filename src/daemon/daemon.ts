@@ -121,7 +121,7 @@ function pluginsOf({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Me
     pluginOfDaemon({ parts, owner, relaying }, metrics),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
-    pluginOfAccess(parts),
+    pluginOfAccess(parts, relaying),
     serveReach({ dialBack: parts.dialBack, show: () => reachOf(parts) }),
     serveCallBack(new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock })),
   ];
@@ -168,12 +168,13 @@ function pluginOfMeasure({ network, table, specs, speedTests, clock, log }: Part
   });
 }
 
-function pluginOfAccess({ identity, name, network, table, grants, invites, clock, log }: Parts) {
+function pluginOfAccess({ identity, name, network, table, grants, invites, clock, log }: Parts, relaying: Relaying) {
   return serveAccess({
     id: identity.id,
     name: () => name,
     reach: network,
     befriend: (friend) => ({ name: table.befriend(friend) }),
+    relaysAre: relaying.relaysAre,
     grants,
     invites,
     clock,

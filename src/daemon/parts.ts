@@ -2,7 +2,7 @@
 
 import { AccessStore, Grants, Invites } from "../access/index.ts";
 import type { Scope } from "../base/index.ts";
-import { type Grant, isNearby, type NodeId, VERSION } from "../core/index.ts";
+import { type Grant, isNearby, mayDialGossiped, type NodeId, VERSION } from "../core/index.ts";
 import {
   findSystemGpus,
   MeasureRounds,
@@ -187,7 +187,7 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
     id,
     whereabouts: () => {
       const { record } = own.latest;
-      return { endpoints: whereabouts.inInvite(record), via: record.via };
+      return { endpoints: whereabouts.inInvite(record), ...relaysInInvite(record.via, { table, allowed }) };
     },
     store,
     grants,
@@ -196,6 +196,24 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
     log: access,
   });
   return { table, grants, invites };
+}
+
+/** The QR code of an invite must fit a terminal of 80 columns. */
+const MAX_RELAYS_IN_INVITE = 2;
+
+/** Whoever is invited may know nobody yet: those relays first of which it can be said where they are. */
+function relaysInInvite(
+  via: readonly NodeId[],
+  { table, allowed }: { readonly table: IpTable } & Pick<Ground, "allowed">,
+) {
+  const where = via.map((id) => ({
+    id,
+    endpoint: table.dialable(id)?.endpoints.find((endpoint) => mayDialGossiped(endpoint, allowed)),
+  }));
+  const inOrder = where
+    .toSorted((a, b) => Number(a.endpoint === undefined) - Number(b.endpoint === undefined))
+    .slice(0, MAX_RELAYS_IN_INVITE);
+  return { via: inOrder.map(({ id }) => id), relays: inOrder.flatMap(({ endpoint }) => endpoint ?? []) };
 }
 
 function openLan({ log, whereabouts, addresses, config }: Ground & Reaching) {

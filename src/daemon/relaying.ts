@@ -1,7 +1,7 @@
 /** Links through third nodes: this node passes others on, is reached through others, and reaches others so. */
 
 import type { FastifyPluginAsync } from "fastify";
-import type { Scope } from "../base/index.ts";
+import { LruMap, type Scope } from "../base/index.ts";
 import { type Endpoint, formatEndpoint, mayDialGossiped, type NodeId } from "../core/index.ts";
 import {
   Arrivals,
@@ -24,9 +24,14 @@ export interface Relaying {
   /** Keeps this node reachable. */
   readonly keeper: KeepRelays;
   readonly status: () => RelayStatus;
+  /** A person brought an invite, in which it stands where they are. */
+  readonly relaysAre: (relays: ReadonlyMap<NodeId, Endpoint>) => void;
   readonly plugins: readonly FastifyPluginAsync[];
   readonly tunnels: readonly TunnelKind[];
 }
+
+/** Of the last few invites. */
+const MAX_FROM_INVITES = 16;
 
 export function openRelaying(parts: Parts, scope: Scope): Relaying {
   const { identity, network, lending, table, own, config, clock, reachability } = parts;
@@ -51,24 +56,13 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
   });
   const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
   const arrivals = scope.own(new Arrivals({ inner, mayBring, take: (pipe) => network.take(pipe), log }));
-  const passage = network.addPassage(
-    new RelayedWays({
-      id: identity.id,
-      inner,
-      reach: network,
-      relay: (id) => knownRelay(parts, id),
-      helpers: (target) => helpersFor(parts, target),
-      nameOf: (id) => table.nameOf(id),
-      clock,
-    }),
-  );
+  const relaysAre = openWays(parts, inner, scope);
   const subscriptions = [
     network.changes.on(({ link }) => {
       relay.registrations.linked(link.peer);
       keeper.look();
     }),
     own.changes.on(() => keeper.look()),
-    passage,
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
   const status = (): RelayStatus => ({
@@ -81,8 +75,34 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
     relay,
     keeper,
     status,
+    relaysAre,
     plugins: [serveRelay({ relay, status })],
     tunnels: [relay.tunnel, arrivals.tunnel],
+  };
+}
+
+/** Ways to others through relays. @returns where relays are told of that no table knows yet */
+function openWays(parts: Parts, inner: InnerTls, scope: Scope): Relaying["relaysAre"] {
+  const { identity, network, table, clock } = parts;
+  const fromInvites = new LruMap<NodeId, Endpoint>(MAX_FROM_INVITES);
+  const told = (id: NodeId): Dialable | undefined => {
+    const endpoint = fromInvites.get(id);
+    return endpoint === undefined ? undefined : { id, endpoints: [endpoint], via: [] };
+  };
+  const passage = network.addPassage(
+    new RelayedWays({
+      id: identity.id,
+      inner,
+      reach: network,
+      relay: (id, target) => knownRelay(parts, { id, target }) ?? told(id),
+      helpers: (target) => helpersFor(parts, target),
+      nameOf: (id) => table.nameOf(id),
+      clock,
+    }),
+  );
+  scope.defer(() => passage[Symbol.dispose]());
+  return (relays) => {
+    for (const [id, endpoint] of relays) fromInvites.set(id, endpoint);
   };
 }
 
@@ -110,11 +130,14 @@ function publicEndpoints({ table, allowed }: Parts, row: Row): readonly Endpoint
   return told.filter((endpoint) => formatEndpoint(endpoint) === formatEndpoint(proven));
 }
 
-/** A stranger's record may name anybody as its relay: only those are dialled that answered before, and there. */
-function knownRelay({ table }: Parts, id: NodeId): Dialable | undefined {
+/** A stranger's record may name anybody as its relay: only those are dialled that answered before, and there. Friends are believed. */
+function knownRelay(
+  { table }: Parts,
+  { id, target }: { readonly id: NodeId; readonly target: NodeId },
+): Dialable | undefined {
   const row = table.nodes.get(id);
   if (row === undefined) return undefined;
-  if (row.relation !== undefined) return table.dialable(id);
+  if (row.relation !== undefined || table.relationOf(target) !== undefined) return table.dialable(id);
   return row.proven === undefined ? undefined : { id, endpoints: [row.proven], via: [] };
 }
 

@@ -15,7 +15,7 @@ export interface RelayedWaysDeps {
   readonly inner: Pick<InnerTls, "dial">;
   readonly reach: Reach;
   /** Where to dial a relay. Undefined: nothing is known of it that may be believed. */
-  readonly relay: (id: NodeId) => Dialable | undefined;
+  readonly relay: (id: NodeId, target: NodeId) => Dialable | undefined;
   /** Who may hold a link to a node that names no relay. */
   readonly helpers: (target: NodeId) => readonly NodeId[];
   readonly nameOf: (id: NodeId) => string;
@@ -66,18 +66,18 @@ export class RelayedWays implements Passage {
   async #open(via: NodeId, target: NodeId, signal: AbortSignal): Promise<Pipe> {
     const { inner, nameOf } = this.#deps;
     const name = nameOf(via);
-    const link = await naming(`${name} cannot be reached`, () => this.#link(via, signal));
+    const link = await naming(`${name} cannot be reached`, () => this.#link(via, target, signal));
     const stream = await naming(`${name} does not pass it on`, () => link.connect(`node:${target}`, signal));
     return await naming(`through ${name}`, () =>
       inner.dial(stream, { expect: target, via, remote: `via ${name}` }, signal),
     );
   }
 
-  async #link(via: NodeId, signal: AbortSignal): Promise<Link> {
+  async #link(via: NodeId, meant: NodeId, signal: AbortSignal): Promise<Link> {
     const { reach, relay } = this.#deps;
     const known = reach.existing(via);
     if (known !== undefined && known.path.kind !== "relayed") return known;
-    const target = relay(via);
+    const target = relay(via, meant);
     if (target === undefined) throw new Failure("unreachable", "nothing is known of it");
     this.#linking.set(via, (this.#linking.get(via) ?? 0) + 1);
     try {
