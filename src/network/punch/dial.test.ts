@@ -19,9 +19,13 @@ describe("punch", () => {
     assert.ok(lab.streams[0]?.destroyed);
   });
 
-  test("tries once more when the hole could not be punched, and says so when it cannot again", async () => {
+  test("tries once more after a rest when the hole could not be punched, and says so when it cannot again", async () => {
     const lab = new Lab([refusal("HOLEPUNCH_ABORTED"), refusal("REMOTE_NOT_HOLEPUNCHABLE")]);
-    await assert.rejects(lab.punch(), { code: "unreachable", message: "the hole could not be punched" });
+    const failed = assert.rejects(lab.punch(), { code: "unreachable", message: "the hole could not be punched" });
+    await lab.clock.advance(2_499);
+    assert.deepEqual(lab.fastOpen, [true]);
+    await lab.clock.advance(1);
+    await failed;
     assert.deepEqual(lab.fastOpen, [true, false]);
   });
 

@@ -27,6 +27,8 @@ export interface PunchDeps {
 
 /** Guessing the ports of a symmetric NAT takes the library up to 35 s, and a handshake before it up to 10. */
 const PUNCH_MS = 50_000;
+/** Either end guesses ports for one other at a time, and rests 2 s after it (`engine.ts`). */
+const REST_MS = 2_500;
 
 /**
  * @throws {Failure} unreachable, timed-out
@@ -39,7 +41,8 @@ export async function punch(deps: PunchDeps, target: PunchTarget, signal: AbortS
     signal,
   );
   if ("pipe" in first) return first.pipe;
-  if (!first.again) throw first.why;
+  if (first.again === "never") throw first.why;
+  if (first.again === "later") await deps.clock.sleep(REST_MS, signal);
   const second = await within(
     { clock: deps.clock, timeoutMs: PUNCH_MS, late },
     (attempt) => tryOnce(deps, { ...target, fastOpen: false }, attempt),
@@ -49,7 +52,8 @@ export async function punch(deps: PunchDeps, target: PunchTarget, signal: AbortS
   throw second.why;
 }
 
-type Outcome = { readonly pipe: Pipe } | { readonly why: Failure; readonly again: boolean };
+type Again = "at once" | "later" | "never";
+type Outcome = { readonly pipe: Pipe } | { readonly why: Failure; readonly again: Again };
 
 async function tryOnce(
   { dht, createHandshake, mayReach, clock, random }: PunchDeps,
@@ -73,7 +77,7 @@ async function tryOnce(
     return { pipe: pipeFrom(stream, greeted, id) };
   } catch (why) {
     if (!(why instanceof Failure)) throw why;
-    return { why, again: true };
+    return { why, again: "at once" };
   }
 }
 
@@ -124,21 +128,21 @@ export function peerOf(stream: SecretStream): NodeId {
 }
 
 /** The library's words for people, and whether a second try may do better. */
-const REASONS: Readonly<Record<string, { readonly text: string; readonly again?: true }>> = {
+const REASONS: Readonly<Record<string, { readonly text: string; readonly again?: Again }>> = {
   PEER_NOT_FOUND: { text: "nobody in the DHT knows where it is" },
   PEER_CONNECTION_FAILED: { text: "it did not answer through the DHT" },
   HOLEPUNCH_DOUBLE_RANDOMIZED_NATS: { text: "both NATs are symmetric: no hole can be punched" },
   CANNOT_HOLEPUNCH: { text: "no node of the DHT passes packets on to it" },
-  HOLEPUNCH_PROBE_TIMEOUT: { text: "too few nodes of the DHT answered to see how the NATs map", again: true },
-  HOLEPUNCH_ABORTED: { text: "the hole could not be punched", again: true },
-  REMOTE_ABORTED: { text: "the other end gave up punching", again: true },
-  REMOTE_NOT_HOLEPUNCHING: { text: "the other end did not punch", again: true },
-  REMOTE_NOT_HOLEPUNCHABLE: { text: "the hole could not be punched", again: true },
+  HOLEPUNCH_PROBE_TIMEOUT: { text: "too few nodes of the DHT answered to see how the NATs map", again: "at once" },
+  HOLEPUNCH_ABORTED: { text: "the hole could not be punched", again: "later" },
+  REMOTE_ABORTED: { text: "the other end gave up punching", again: "later" },
+  REMOTE_NOT_HOLEPUNCHING: { text: "the other end did not punch", again: "later" },
+  REMOTE_NOT_HOLEPUNCHABLE: { text: "the hole could not be punched", again: "later" },
 };
 
 function failed(cause: unknown): Outcome {
   const { code, message } = cause as { readonly code?: string; readonly message?: string };
   const known = REASONS[code ?? ""];
   const text = known?.text ?? (message === undefined ? "it closed before it was open" : cleanText(message, 120));
-  return { why: new Failure("unreachable", text, { cause }), again: known?.again ?? false };
+  return { why: new Failure("unreachable", text, { cause }), again: known?.again ?? "never" };
 }
