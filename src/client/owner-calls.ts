@@ -1,7 +1,7 @@
 /** The calls of an owner about what others have, and how they get here. */
 
 import type { DoctorReply, GuestsReply, LendLimits, Offer, PanicReply, Sandbox, UsageReply } from "../sandbox/index.ts";
-import type { ReachReply } from "../nat/index.ts";
+import type { ReachReply, RelayMode, RelayStatus } from "../nat/index.ts";
 import { askJson } from "./exchange.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
@@ -21,6 +21,8 @@ export interface OwnerCalls {
   doctor(signal: AbortSignal): Promise<DoctorReply>;
   /** How others reach this node. */
   reach(signal: AbortSignal): Promise<ReachReply>;
+  /** Whose links this node passes on, until its daemon ends. */
+  setRelay(mode: RelayMode, signal: AbortSignal): Promise<RelayStatus>;
   /** What this node could lend now. */
   offer(signal: AbortSignal): Promise<Offer>;
 }
@@ -39,6 +41,7 @@ export function ownerCalls(transport: Transport): OwnerCalls {
     usage: (signal) => json({ method: "GET", path: "/v1/usage" }, signal),
     doctor: (signal) => json({ method: "GET", path: "/v1/doctor" }, signal),
     reach: (signal) => json({ method: "GET", path: "/v1/reach" }, signal),
+    setRelay: (mode, signal) => json({ method: "POST", path: "/v1/relay", body: { mode } }, signal),
     offer: (signal) => json({ method: "GET", path: "/v1/offer" }, signal),
   };
 }

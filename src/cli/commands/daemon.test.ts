@@ -185,6 +185,15 @@ test("p2prc lend turns lending on and off, and tells", async () => {
   );
 });
 
+test("p2prc lend --relay says whose links are passed on from now on", async () => {
+  const relay = (body: unknown) => ({ value: { ...status.relay, ...(body as { mode: string }) } });
+  const lab = new CliLab({ routes: { ...routes, "POST /v1/relay": relay } });
+  const { out } = await lab.p2prc("lend", "--relay", "no");
+  assert.deepEqual(out, ["lending to my own nodes and those I invited", "passes links on for: no"]);
+  assert.deepEqual(lab.asked.find(({ route }) => route === "POST /v1/relay")?.body, { mode: "no" });
+  assert.equal((await lab.p2prc("lend", "--relay", "some")).exit, 2);
+});
+
 describe("the limits of p2prc lend", () => {
   const before = { cpus: 4, images: ["debian:*"] };
   const set: Routes = { "GET /v1/lend/limits": { value: before }, "PUT /v1/lend/limits": (value) => ({ value }) };

@@ -2,6 +2,7 @@
 
 import type { Client } from "../../client/index.ts";
 import { Failure, parseCores, parseCount, parseSize } from "../../core/light.ts";
+import type { RelayMode } from "../../nat/index.ts";
 import type { LendLimits } from "../../sandbox/index.ts";
 import { command } from "../command.ts";
 import { formatBytes } from "../format.ts";
@@ -14,6 +15,7 @@ interface Flags {
   readonly maxSandboxes?: string;
   readonly images?: readonly string[];
   readonly accept?: readonly (readonly Wall[])[];
+  readonly relay?: RelayMode;
 }
 
 const walls = ["memoryLimit", "pidsLimit", "networkFilter", "seccomp"] as const;
@@ -43,6 +45,11 @@ export const lend = command<Flags>({
       repeatable: true,
       parse: parseWalls,
     },
+    {
+      flags: "--relay <whose>",
+      summary: "whose links to pass on until the daemon ends: anyone, friends, no; what runs for others is cut off",
+      choices: ["anyone", "friends", "no"],
+    },
   ],
   about:
     "Turns lending on or off in the daemon, which goes on running. To whom is said by invites and grants; the limits are for all guests together, whatever their grants say. `p2prc doctor` tells which walls do not hold.",
@@ -50,6 +57,7 @@ export const lend = command<Flags>({
     { command: "p2prc lend off", about: "nobody starts anything new here" },
     { command: "p2prc lend --max-cpus 8 --max-memory 16G --images 'debian:*'", about: "so much, and Debian only" },
     { command: "p2prc lend --max-cpus default", about: "as before" },
+    { command: "p2prc lend --relay no", about: "pass no links on to others, from now on" },
     { command: "p2prc lend", about: "is it on?" },
   ],
   json: {
@@ -62,10 +70,12 @@ export const lend = command<Flags>({
     await using client = await io.open({ home });
     // The limits come first: who lends less from now on must not lend more for a moment.
     const limits = await limitsOf(client, { change, asked: what === "status" }, io);
+    const relay = flags.relay === undefined ? undefined : (await client.setRelay(flags.relay, io.signal)).mode;
     const { lends } = what === "status" ? await client.status(io.signal) : await client.lend(what === "on", io.signal);
     const words = wordsOf(limits);
     if (json) return printJson(io, { lends, ...(words.length === 0 ? {} : { limits }) });
     io.out(lends ? "lending to my own nodes and those I invited" : "not lending");
+    if (relay !== undefined) io.out(`passes links on for: ${relay}`);
     if (words.length > 0) io.out(`at most ${words.join(", ")}`);
   },
 });
