@@ -43,11 +43,12 @@ export class LinkPool implements AsyncDisposable {
     return count;
   }
 
+  /** Between equals the newest comes first: whoever opens another link may have lost the one before, and nobody knows yet. */
   add(link: Link): void {
     const others = this.#links.get(link.peer) ?? [];
     this.#links.set(
       link.peer,
-      [...others, link].sort((a, b) => rank(a) - rank(b)),
+      [link, ...others].sort((a, b) => rank(a) - rank(b)),
     );
     void link.ended.then(() => this.#remove(link));
     this.#closeIdle(MAX_IDLE_LINKS);

@@ -47,7 +47,7 @@ export const defaultQuotas: Readonly<Record<RelayRank, Quota>> = {
   stranger: {
     bytesPerSecond: 128 * 1024,
     bytesPerDay: 16 * MIB,
-    streams: 4,
+    streams: 16, // one for each node behind this relay that he visits
     bytesPerStream: MIB / 2,
     msPerStream: 2 * MINUTE_MS,
   },
@@ -57,7 +57,7 @@ export const defaultQuotas: Readonly<Record<RelayRank, Quota>> = {
 const defaultShared: Quota = {
   bytesPerSecond: 16 * MIB,
   bytesPerDay: 100 * 1024 * MIB,
-  streams: 256,
+  streams: 512,
   bytesPerStream: Number.POSITIVE_INFINITY,
   msPerStream: Number.POSITIVE_INFINITY,
 };
@@ -66,7 +66,7 @@ const defaultStrangers: Quota = {
   ...defaultShared,
   bytesPerSecond: MIB,
   bytesPerDay: 2 * 1024 * MIB,
-  streams: 64,
+  streams: 256,
 };
 /** Accounts that are remembered; whoever falls out had the fewest streams of late. */
 const MAX_ACCOUNTS = 4_096;
