@@ -11,14 +11,14 @@ import { formatTable } from "./support/format-table.ts";
 import { formatMachine, thisMachine } from "./support/machine.ts";
 import { idle, ls } from "./cli.ts";
 import { copy, sshTrue } from "./copy.ts";
-import { forward, stoppedReaders, tunnel } from "./tunnel.ts";
+import { forward, punched, stoppedReaders, tunnel } from "./tunnel.ts";
 import { bigTable, table } from "./table-simulation.ts";
 import { cycles, cyclesDocker, parallel, parallelDocker } from "./many-sandboxes.ts";
 import { touch, touchDocker } from "./touch.ts";
 import { walk } from "./walk.ts";
 
 const benches: readonly Bench[] = [
-  ...[tunnel, forward, stoppedReaders, walk, ls, idle],
+  ...[tunnel, punched, forward, stoppedReaders, walk, ls, idle],
   ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker],
   ...[table, bigTable],
 ];

@@ -6,6 +6,7 @@ import type { TlsPart } from "./actors/tls.ts";
 import { Actor } from "./support/actor.ts";
 import { type Bench, type Row, type Table, verdict } from "./support/bench.ts";
 import { alternate, MB, MIB, median, quantile } from "./support/numbers.ts";
+import { freePorts } from "../test/support/punch-lab.ts";
 import { ciphers, lacksOpenSsh, OpenSsh } from "./support/openssh.ts";
 import { peakRssBytes, resetPeak } from "./support/process-costs.ts";
 
@@ -46,6 +47,42 @@ export const tunnel: Bench = {
       });
     }
     return [{ title: "Throughput of CONNECT streams on one link; plain TLS has a connection a stream", rows }];
+  },
+};
+
+/** A tenth: UDX passes each packet through the kernel and through JavaScript by itself. */
+const PUNCHED_BYTES = 64 * MB;
+
+export const punched: Bench = {
+  name: "punched",
+  summary: "CONNECT streams on a punched link (UDP), beside the same on a link by TCP",
+  async run(note) {
+    await using server = await Actor.start<NodePart>("node.ts");
+    await using client = await Actor.start<NodePart>("node.ts");
+    await using tcpClient = await Actor.start<NodePart>("node.ts");
+    const ends = {
+      udp: await server.call("listenPunched", { port: await freePorts(16) }),
+      tcp: await server.call("listen"),
+    };
+    const rows: Row[] = [];
+    for (const streams of [1, 8]) {
+      note(`${streams} streams`);
+      for (const { pid } of [server, client]) resetPeak(pid);
+      const ms = await alternate(["udp", "tcp"], ROUNDS, (name) =>
+        name === "udp"
+          ? client.call("pull", { end: ends.udp, streams, bytes: PUNCHED_BYTES })
+          : tcpClient.call("pull", { end: ends.tcp, streams, bytes: PUNCHED_BYTES }),
+      );
+      rows.push({
+        streams,
+        "punched MB/s": speed(ms.udp, PUNCHED_BYTES),
+        "TCP MB/s": speed(ms.tcp, PUNCHED_BYTES),
+        ratio: median(ms.tcp) / median(ms.udp),
+        "reader peak MiB": mib(peakRssBytes(client.pid)),
+        "sender peak MiB": mib(peakRssBytes(server.pid)),
+      });
+    }
+    return [{ title: "Throughput of CONNECT streams on a punched link and on one by TCP, on loopback", rows }];
   },
 };
 

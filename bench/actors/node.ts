@@ -9,8 +9,9 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import type { Duplex } from "node:stream";
-import { silentLog, splice, systemClock } from "../../src/base/index.ts";
-import { identityFromSeed, type Link, Network, Answering, TcpCarrier } from "../../src/network/index.ts";
+import { silentLog, splice, systemClock, systemRandom } from "../../src/base/index.ts";
+import { identityFromSeed, type Link, Network, Answering, Punch, TcpCarrier } from "../../src/network/index.ts";
+import { recordOf } from "../../test/support/punch-lab.ts";
 import { act } from "../support/actor.ts";
 import { drain, source } from "../support/octets.ts";
 import type { NodeId } from "../../src/core/index.ts";
@@ -18,8 +19,11 @@ import type { NodeId } from "../../src/core/index.ts";
 export interface End {
   readonly id: NodeId;
   readonly port: number;
+  /** It is reached by UDP, and the DHT is at that port. @default by TCP */
+  readonly punched?: boolean;
 }
 
+const LOOPBACK = "127.0.0.1";
 const never = new AbortController().signal;
 const identity = await identityFromSeed(randomBytes(32));
 const answering = new Answering(systemClock, { isKnown: () => true });
@@ -43,8 +47,16 @@ const held: Duplex[] = [];
 
 const part = {
   async listen(): Promise<End> {
-    const { endpoints } = await network.listen({ port: 0, hosts: ["127.0.0.1"] }, never);
+    const { endpoints } = await network.listen({ port: 0, hosts: [LOOPBACK] }, never);
     return { id: identity.id, port: endpoints[0]?.port ?? 0 };
+  },
+
+  /** Is a DHT of its own, on four ports from this one on. */
+  async listenPunched({ port }: { port: number }): Promise<End> {
+    const punch = punchFrom(port, []);
+    punch.setRole({ answers: true, port, publicHost: LOOPBACK });
+    while (!punch.state.answers) await new Promise((resolve) => setTimeout(resolve, 10));
+    return { id: identity.id, port, punched: true };
   },
 
   /** @returns milliseconds from the first CONNECT to the last byte; the link was there before */
@@ -111,8 +123,33 @@ const part = {
   },
 };
 
-function linkTo({ id, port }: End): Promise<Link> {
-  return network.link({ id, endpoints: [{ host: "127.0.0.1", port }], via: [] }, never);
+const dhts = new Map<number, Punch>();
+
+function linkTo({ id, port, punched = false }: End): Promise<Link> {
+  if (punched && !dhts.has(port)) dhts.set(port, punchFrom(port + 8, [{ host: LOOPBACK, port }]));
+  const endpoints = punched ? [] : [{ host: LOOPBACK, port }];
+  return network.link({ id, endpoints, via: [] }, never);
+}
+
+function punchFrom(port: number, bootstrap: readonly { readonly host: string; readonly port: number }[]): Punch {
+  const punch = new Punch(
+    {
+      identity,
+      bootstrap: () => bootstrap,
+      mayReach: () => true,
+      take: (pipe) => network.take(pipe),
+      isKnown: () => true,
+      record: () => recordOf(identity),
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+    },
+    { answers: false, port },
+    { host: LOOPBACK },
+  );
+  network.addPassage(punch);
+  void punch.run(never);
+  return punch;
 }
 
 function carry(kind: string, rest: string, stream: Duplex): void {
