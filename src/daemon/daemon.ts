@@ -173,7 +173,11 @@ function pluginOfAccess({ identity, name, network, table, grants, invites, clock
     id: identity.id,
     name: () => name,
     reach: network,
-    befriend: (friend) => ({ name: table.befriend(friend) }),
+    befriend: (friend) => {
+      const name = table.befriend(friend);
+      relaying.keeper.look(); // it may be the relay that this node waits for
+      return { name };
+    },
     relaysAre: relaying.relaysAre,
     grants,
     invites,

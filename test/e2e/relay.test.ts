@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { systemClock } from "../../src/base/index.ts";
 import { formatInvite, parseInvite } from "../../src/core/index.ts";
-import type { Status } from "../../src/daemon/index.ts";
+import type { Status, Why } from "../../src/daemon/index.ts";
 import type { Link } from "../../src/network/index.ts";
 import { askCreate, connectSandbox } from "../../src/sandbox/ask.ts";
 import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
@@ -36,9 +36,41 @@ describe("a node that nobody can dial", { timeout: 60_000 }, () => {
     assert.equal(String((await once(port, "data"))[0]), "ping");
     port.destroy();
     assert.equal(await echoed(link, id, "hello"), "hello");
+    const { attempts } = await barn.ask<Why>("GET", `/v1/nodes/${attic.id}/why`);
+    assert.match(
+      attempts.map(({ path, address, outcome }) => `${path} ${address} ${outcome}`).join("\n"),
+      /relayed via .* open/,
+    );
+    const { links } = await barn.ask<Status>("GET", "/v1/status");
+    const shown = links.find(({ id: to, asks }) => to === attic.id && asks);
+    assert.deepEqual([shown?.path, typeof shown?.via], ["relayed", "string"]);
     const { counts, registered } = (await garage.ask<Status>("GET", "/v1/status")).relay;
     assert.deepEqual([counts.streams, registered], [1, 1]);
     assert.ok(counts.bytes > 1_000);
+  });
+});
+
+describe("the relays of a node", { timeout: 60_000 }, () => {
+  test("are three in different networks; one that is lost is replaced within 10 s, and others hear of it", async () => {
+    await using lab = await DaemonLab.open();
+    const allowNetworks = ["127.0.1.0/24", "127.0.2.0/24", "127.0.3.0/24", "127.0.4.0/24"];
+    const attic = await lab.start("attic", { config: { listen: ["127.0.9.1"], allowNetworks } });
+    for (const number of [1, 2, 3, 4]) {
+      const relay = await lab.start(`relay${number}`, { config: { listen: [`127.0.${number}.1`], allowNetworks } });
+      await attic.join(relay);
+    }
+    const viaNames = async () =>
+      (await attic.ask<Status>("GET", "/v1/status")).relay.via.map(({ name }) => name).toSorted();
+    await until(async () => (await viaNames()).length === 3);
+    const [lost = ""] = await viaNames();
+    await lab.stop(lost);
+    const stoppedAt = systemClock.now();
+    await until(async () => {
+      const names = await viaNames();
+      return names.length === 3 && !names.includes(lost);
+    });
+    assert.ok(systemClock.now() - stoppedAt < 10_000);
+    assert.equal(attic.daemon.parts.own.latest.record.via.length, 3);
   });
 });
 
@@ -94,9 +126,9 @@ class Street implements AsyncDisposable {
   }
 }
 
-async function until(isSo: () => boolean): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const end = systemClock.now() + 15_000;
-  while (!isSo()) {
+  while (!(await isSo())) {
     assert.ok(systemClock.now() < end, "it did not come about within 15 s");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
