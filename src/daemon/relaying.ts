@@ -62,7 +62,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
       relay.registrations.linked(link.peer);
       keeper.look();
     }),
-    own.changes.on(() => keeper.look()),
+    reachability.changes.on(() => keeper.look()),
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
   const status = (): RelayStatus => ({
