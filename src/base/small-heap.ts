@@ -1,7 +1,12 @@
-/** Keeps V8 from giving young objects 16 MB of room, before anything large is loaded: a daemon is idle most of its life. */
+/**
+ * What a daemon asks of V8, before anything large is loaded. It is idle most of its life: young objects get no 16 MB of room.
+ * And when it is not, bytes pass through it, which lie outside of the heap: V8 counts them against the heap's own limit too,
+ * and so marked all of it for every 24 MB, which was half of what passing them on costs. Their own limit, 64 MB, stays.
+ */
 
 import { setFlagsFromString } from "node:v8";
 
 export function keepHeapSmall(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
+  setFlagsFromString("--no-external-memory-accounted-in-global-limit");
 }
