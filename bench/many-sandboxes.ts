@@ -123,30 +123,40 @@ interface Looks {
   readonly "owner's open files": number;
   readonly "guest's open files": number;
   readonly "folders of sandboxes": number;
-  readonly mounts: number;
-  readonly "processes on this machine": number;
-  readonly namespaces: number;
+  readonly "mounts out of its home": number;
+  readonly "processes in its sandboxes": number;
+  readonly "namespaces of theirs": number;
 }
 
 async function look(pair: SandboxPair): Promise<Looks> {
   await new Promise((resolve) => setTimeout(resolve, 2_000)); // what was removed last is gone
   const [owner, guest] = [await pair.ownerPid(), await pair.guestPid()];
-  const all = processes();
+  const left = processes().filter((pid) => pid !== owner && mountsFrom(pid, pair.ownerHome) > 0);
   return {
     "owner MiB": (rssBytes(owner) ?? 0) / MIB,
     "guest MiB": (rssBytes(guest) ?? 0) / MIB,
     "owner's open files": readdirSync(`/proc/${owner}/fd`).length,
     "guest's open files": readdirSync(`/proc/${guest}/fd`).length,
     "folders of sandboxes": entries(join(pair.ownerHome, "sandboxes")),
-    mounts: readFileSync(`/proc/${owner}/mounts`, "utf8").split("\n").length,
-    "processes on this machine": all.length,
-    namespaces: new Set(all.flatMap((pid) => KINDS.map((kind) => namespaceOf(pid, kind)))).size,
+    "mounts out of its home": mountsFrom(owner, pair.ownerHome),
+    "processes in its sandboxes": left.length,
+    "namespaces of theirs": new Set(left.flatMap((pid) => KINDS.map((kind) => namespaceOf(pid, kind)))).size,
   };
 }
 
-/** All of this machine: a sandbox that was left behind is no child of its daemon. Other programs count too. */
+/** All of this machine: a sandbox that was left behind is no child of its daemon. */
 function processes(): readonly number[] {
   return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+/** What of this home is mounted where that process is: those in its sandboxes see their layers. */
+function mountsFrom(pid: number, home: string): number {
+  try {
+    const lines = readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n");
+    return lines.filter((line) => line.includes(`${home}/`)).length;
+  } catch {
+    return 0; // gone
+  }
 }
 
 function namespaceOf(pid: number, kind: string): string {
