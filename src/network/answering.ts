@@ -216,7 +216,8 @@ export class Answering implements AsyncDisposable {
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
-      isBusy: () => inbound.watched || inbound.streams > 0,
+      isBusy: () => inbound.streams > 0,
+      isWatched: () => inbound.watched,
       dead: () => void pipe.duplex.destroy(),
     };
     life.spawn((signal) => keepAlive(watched, this.#clock, signal));

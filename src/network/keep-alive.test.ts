@@ -28,6 +28,15 @@ describe("keepAlive", () => {
     assert.equal(lab.deaths.length, 0);
   });
 
+  test("asks a watched link every 10 s though it is idle, and notices within 15 s that it is dead", async () => {
+    await using quiet = new Lab({ busy: false, watched: true, answers: true });
+    await quiet.clock.advance(600_000);
+    assert.ok(quiet.pings >= 50 && quiet.pings <= 60, `${quiet.pings} pings`);
+    await using lab = new Lab({ busy: false, watched: true, answers: false });
+    await lab.clock.advance(15_000);
+    assert.equal(lab.deaths.length, 1);
+  });
+
   test("leaves a slow link alone while bytes arrive, though no ping is answered", async () => {
     await using lab = new Lab({ busy: true, answers: false });
     for (let step = 0; step < 60; step++) {
@@ -62,7 +71,7 @@ class Lab implements AsyncDisposable {
   pings = 0;
   answerLate: () => void = () => {};
 
-  constructor({ busy, answers }: { busy: boolean; answers: boolean }) {
+  constructor({ busy, answers, watched: isWatched = false }: { busy: boolean; answers: boolean; watched?: boolean }) {
     const watched = {
       ping: (answered: () => void) => {
         this.pings++;
@@ -71,6 +80,7 @@ class Lab implements AsyncDisposable {
       },
       bytesRead: () => this.bytes,
       isBusy: () => busy,
+      isWatched: () => isWatched,
       dead: (why: Failure) => void this.deaths.push(why),
     };
     this.scope.spawn((signal) => keepAlive(watched, this.clock, signal));
