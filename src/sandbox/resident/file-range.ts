@@ -124,6 +124,9 @@ async function writePart(source: Readable, part: string, { from, to, onBytes }: 
 /** Links bring 16 KiB at a time; one call for each would cost more than the writing. */
 const BATCH_BYTES = 1024 * 1024;
 
+/** Goes to the disk while more comes, so that little is left for the end: of 1 GiB that was a quarter of the time. */
+const SYNC_BYTES = 64 * 1024 * 1024;
+
 /** Writes in large pieces, one while the next is gathered. */
 class Writing implements AsyncDisposable {
   readonly #handle: FileHandle;
@@ -131,10 +134,15 @@ class Writing implements AsyncDisposable {
   #gathered: Buffer[] = [];
   #size = 0;
   #last: Promise<unknown> = Promise.resolve();
+  /** Up to where the disk was told to keep it. */
+  #syncedTo: number;
+  #syncing: Promise<unknown> = Promise.resolve();
+  #isSyncing = false;
 
   constructor(handle: FileHandle, at: number) {
     this.#handle = handle;
     this.#at = at;
+    this.#syncedTo = at;
   }
 
   async add(chunk: Buffer): Promise<void> {
@@ -143,9 +151,11 @@ class Writing implements AsyncDisposable {
     if (this.#size >= BATCH_BYTES) await this.#write();
   }
 
+  /** Resolves when all of it is written, and nothing is under way any more. */
   async flush(): Promise<void> {
     await this.#write();
     await this.#last;
+    await this.#syncing;
   }
 
   /** What came before it broke is worth keeping. */
@@ -155,6 +165,7 @@ class Writing implements AsyncDisposable {
 
   async #write(): Promise<void> {
     await this.#last;
+    if (this.#at - this.#syncedTo >= SYNC_BYTES && !this.#isSyncing) this.#sync();
     const batch = this.#gathered;
     if (batch.length === 0) return;
     this.#last = this.#writeAll(Buffer.concat(batch, this.#size), this.#at);
@@ -162,6 +173,16 @@ class Writing implements AsyncDisposable {
     this.#at += this.#size;
     this.#gathered = [];
     this.#size = 0;
+  }
+
+  #sync(): void {
+    this.#syncedTo = this.#at;
+    this.#isSyncing = true;
+    const synced = this.#handle.datasync().finally(() => {
+      this.#isSyncing = false;
+    });
+    this.#syncing = Promise.all([this.#syncing, synced]);
+    this.#syncing.catch(() => undefined); // told by flush
   }
 
   async #writeAll(bytes: Buffer, at: number): Promise<void> {
