@@ -8,6 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { type Client, openClient } from "../../../src/client/index.ts";
 import { type Internet, NatLab } from "./nat-lab.ts";
 import type { HostName } from "./nat-topology.ts";
 import type { NetnsHost } from "./netns-host.ts";
@@ -15,7 +16,8 @@ import { NetnsLab, type Topology } from "./netns-lab.ts";
 import type { NetnsProcess } from "./netns-process.ts";
 
 const BIN = join(import.meta.dirname, "../../../src/cli/bin.ts");
-const READY_MS = 45_000;
+/** A second by itself; many that start side by side on a busy machine take their time. */
+const READY_MS = 60_000;
 
 export interface SaidThere {
   readonly exit: number | string;
@@ -69,6 +71,11 @@ export class NetnsNode {
     const { exit, stdout, stderr } = await this.run(...words, "--json");
     if (exit !== 0) throw new Error(`p2prc ${words.join(" ")}: ended with ${exit}\n${stderr}`);
     return JSON.parse(stdout) as T;
+  }
+
+  /** To its daemon, which runs: sockets in a folder do not care for namespaces. */
+  async client(signal: AbortSignal): Promise<Client> {
+    return await openClient({ home: this.home, start: false }, signal);
   }
 
   /** Becomes a friend of `issuer`, by an invite that is made with these words. */
