@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fakeId } from "../../../test/support/fake-link.ts";
+import type { MappedPorts } from "../mapping/state.ts";
+import { type Answer, type Candidate, judge, noVerdict, type Self, toRecord, type Verdict } from "./verdict.ts";
+import { describeReach, type ReachFacts } from "./words.ts";
+
+describe("describeReach", () => {
+  test("paints the whole picture of a node behind an ordinary NAT", () => {
+    const verdict = judge([
+      { candidate: mapped, answers: ["a", "b"].map((place) => answer(place, "open", EXTERNAL)) },
+      {
+        candidate: { ...mapped, family: 6, from: SIX },
+        answers: ["a", "b"].map((place) => answer(place, "silent", SIX)),
+      },
+    ]);
+    const { findings, reachableBy } = describe_({ verdict, ports, told: [SIX], via: ["garage", "cellar"] });
+    assert.deepEqual(
+      findings.map(({ about, words }) => `${about}: ${words}`),
+      [
+        "NAT: passed, others reach this machine through the router's address",
+        "UPnP: mapped 8088 tcp+udp, verified by 2 peers",
+        "IPv6: yes, inbound blocked by your router",
+      ],
+    );
+    assert.equal(findings[2]?.fix, "allow TCP 8088 in for IPv6 on the router to be reachable directly");
+    assert.deepEqual(reachableBy, ["direct connections (IPv4)", "punching", "relay through garage and cellar"]);
+  });
+
+  test("says that a provider's NAT is in front of a router that did as it was told", () => {
+    const { findings } = describe_({ verdict: through("silent"), ports: { ...ports, external: "100.64.0.7" } });
+    assert.match(words(findings, "UPnP"), /but the provider has a NAT of its own in front \(CGNAT\)$/);
+    assert.match(findings.find(({ about }) => about === "UPnP")?.fix ?? "", /public IPv4 address or IPv6/);
+  });
+
+  test("catches a router that names an address that nobody else sees", () => {
+    const { findings } = describe_({ verdict: through("refused"), ports: { ...ports, external: "8.8.8.8" } });
+    assert.match(words(findings, "UPnP"), /the router says its address is 8\.8\.8\.8, and others see 20\.7\.7\.7/);
+  });
+
+  test("does not call a mapping verified that one node alone got through", () => {
+    const verdict = judge([{ candidate: mapped, answers: [answer("a", "open", EXTERNAL)] }]);
+    const { findings, reachableBy } = describe_({ verdict, ports });
+    assert.match(words(findings, "UPnP"), /not verified: fewer than two nodes/);
+    assert.deepEqual(reachableBy, ["punching"]);
+  });
+
+  test("says that another program has the port", () => {
+    const { findings } = describe_({ verdict: through("open"), ports: { ...ports, tcp: 9_000 } });
+    assert.equal(words(findings, "UPnP"), "mapped 9000 (8088 is another program's there) tcp+udp, verified by 2 peers");
+  });
+
+  test("has a hint for each kind of NAT that is in the way", () => {
+    for (const [udpMapping, about] of [
+      ["cone", /ordinary \(endpoint-independent\)/],
+      ["symmetric", /symmetric \(another port for each destination\)/],
+      ["blocked", /no UDP through/],
+      [undefined, /connections from outside do not get in, as 2 peers found/],
+    ] as const) {
+      const { findings } = describe_({ verdict: through("silent"), failed: "the router refuses", udpMapping });
+      assert.match(words(findings, "NAT"), about);
+      assert.equal(findings.find(({ about: name }) => name === "NAT")?.fix === undefined, udpMapping === "cone");
+      assert.match(words(findings, "port mapping"), /the router refuses/);
+    }
+  });
+
+  test("says nothing of ports where others reach the machine itself", () => {
+    const own: Candidate = { ...mapped, from: EXTERNAL, mapped: false };
+    const verdict = judge([{ candidate: own, answers: ["a", "b"].map((place) => answer(place, "open", EXTERNAL)) }]);
+    const { findings } = describe_({ verdict, failed: "no router", told: [EXTERNAL], isBehindNat: false });
+    assert.deepEqual(
+      findings.map(({ about }) => about),
+      ["NAT", "IPv6"],
+    );
+  });
+
+  test("says nothing of a node that does not lend", () => {
+    const { lends, findings, reachableBy } = describe_({ verdict: noVerdict, lends: false });
+    assert.deepEqual([lends, findings, reachableBy], [false, [], []]);
+  });
+});
+
+const EXTERNAL = "20.7.7.7";
+const SIX = "2a00::2";
+const mapped: Candidate = { family: 4, from: undefined, port: 8088, udp: undefined, mapped: true };
+const ports: MappedPorts = { method: "UPnP", gateway: "192.168.0.1", tcp: 8088, udp: true, external: EXTERNAL };
+
+interface Scene extends Partial<Pick<Self, "told" | "udpMapping" | "isBehindNat">> {
+  readonly verdict: Verdict;
+  readonly lends?: boolean;
+  readonly ports?: MappedPorts;
+  readonly failed?: string;
+  readonly via?: readonly string[];
+}
+
+function describe_({ verdict, lends = true, ports: open, failed = "", via = [], ...scene }: Scene) {
+  const self: Self = { told: [], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: true, ...scene };
+  const facts: ReachFacts = {
+    lends,
+    verdict,
+    at: 0,
+    reachable: toRecord(verdict, self),
+    self,
+    mapped: {
+      four: open === undefined ? { kind: "failed", why: failed, isRefusal: true } : { kind: "mapped", ports: open },
+      pinholes: [],
+    },
+    punches: true,
+    via: via.map((name, n) => ({ id: fakeId(n), name })),
+  };
+  return describeReach(facts);
+}
+
+function words(findings: ReturnType<typeof describeReach>["findings"], about: string): string {
+  return findings.find((finding) => finding.about === about)?.words ?? "";
+}
+
+function through(outcome: Answer["tcp"]): Verdict {
+  return judge([{ candidate: mapped, answers: ["a", "b"].map((place) => answer(place, outcome, EXTERNAL)) }]);
+}
+
+function answer(place: string, tcp: Answer["tcp"], observed: string): Answer {
+  return { by: fakeId(place.charCodeAt(0)), place, observed, tcp, udp: undefined };
+}
