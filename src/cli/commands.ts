@@ -112,6 +112,12 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/port.ts")).port,
   },
   {
+    name: "group",
+    group: boxes,
+    summary: "name sets of sandboxes, to work on all of them at once",
+    load: async () => (await import("./commands/group.ts")).group,
+  },
+  {
     name: "image",
     group: boxes,
     summary: "push images of this machine to a node, list and remove them",

@@ -3,6 +3,7 @@
  * size of the window is passed on, and Ctrl-C is for the command, not for us.
  */
 
+import type { Writable } from "node:stream";
 import type { Client, Exec } from "../client/index.ts";
 import { cleanText, Failure } from "../core/light.ts";
 import type { ExecEnd, ExecStart } from "../sandbox/light.ts";
@@ -117,7 +118,7 @@ async function show(exec: Exec, { streams: { stdout, stderr } }: Io): Promise<Ex
 }
 
 /** A reader that leaves (`| head`) makes room as well: what follows goes nowhere. */
-export function roomIn(stream: Io["streams"]["stdout"] | Io["streams"]["stderr"]): Promise<void> {
+export function roomIn(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       stream.off("drain", done).off("close", done).off("error", done);

@@ -168,7 +168,7 @@ describe("p2prc rm", () => {
 test("p2prc extend says until when", async () => {
   const lab = new CliLab({ routes: { "POST /v1/boxes/box/extend": { value: box } } });
   assert.match((await lab.p2prc("extend", "box", "8h")).out[0] ?? "", /^box ends \d\d:\d\d \(in 8h\)$/);
-  assert.deepEqual(lab.asked[0]?.body, { lifetimeMs: 8 * 3_600_000 });
+  assert.deepEqual(lab.asked.at(-1)?.body, { lifetimeMs: 8 * 3_600_000 });
   assert.equal((await lab.p2prc("extend", "box", "long")).exit, 2);
 });
 

@@ -57,6 +57,6 @@ async function nodeNames(client: Client, signal: AbortSignal): Promise<readonly 
 }
 
 async function boxNames(client: Client, signal: AbortSignal): Promise<readonly string[]> {
-  const { boxes } = await client.boxes({ ask: false }, signal);
-  return boxes.map(({ sandbox }) => sandbox.name);
+  const [{ boxes }, { groups }] = await Promise.all([client.boxes({ ask: false }, signal), client.groups(signal)]);
+  return [...boxes.map(({ sandbox }) => sandbox.name), ...groups.map(({ name }) => name)];
 }

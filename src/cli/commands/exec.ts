@@ -3,6 +3,8 @@
 import { Failure } from "../../core/light.ts";
 import { command } from "../command.ts";
 import { execInBox } from "../exec-in-box.ts";
+import { execInGroup } from "../exec-in-group.ts";
+import { groupCalled } from "../group-work.ts";
 
 interface Flags {
   readonly env?: readonly (readonly [string, string])[];
@@ -15,7 +17,7 @@ interface Flags {
 
 export const exec = command<Flags>({
   arguments: [
-    { name: "<box>", summary: "name or id of the sandbox", completes: "boxes" },
+    { name: "<box>", summary: "name or id of the sandbox, or of a group", completes: "boxes" },
     { name: "[command...]", summary: "the command and its words, best behind `--`; without one, a shell" },
   ],
   takesCommand: true,
@@ -29,29 +31,27 @@ export const exec = command<Flags>({
     { flags: "-i, --interactive", summary: "input is passed on in any case", hidden: true },
   ],
   about:
-    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on.",
+    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on. In a group it runs everywhere at the same time, without input and without a terminal, and each line of output begins with the name of its sandbox.",
   examples: [
     { command: "p2prc exec box", about: "a shell" },
     { command: "p2prc exec box -- python3 train.py < data > out ; echo $?", about: "as if it ran here" },
+    { command: "p2prc exec farm -- uname -a", about: "in every sandbox of a group" },
     { command: "p2prc exec -e LANG=C -w /tmp box -- ls -la", about: "with a variable and a folder" },
   ],
   json: {},
 
   async run({ args: [box = "", ...words], rest, flags, home }, io) {
     await using client = await io.open({ home });
-    return await execInBox(
-      client,
-      {
-        box,
-        argv: [...words, ...(rest ?? [])],
-        env: Object.fromEntries(flags.env ?? []),
-        cwd: flags.workdir,
-        user: flags.user,
-        terminal: flags.tty,
-        input: flags.input,
-      },
-      io,
-    );
+    const what = {
+      argv: [...words, ...(rest ?? [])],
+      env: Object.fromEntries(flags.env ?? []),
+      cwd: flags.workdir,
+      user: flags.user,
+      terminal: flags.tty,
+    };
+    const group = await groupCalled(client, box, io.signal);
+    if (group !== undefined) return await execInGroup(client, { ...what, group }, io);
+    return await execInBox(client, { ...what, box, input: flags.input }, io);
   },
 });
 

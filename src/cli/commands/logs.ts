@@ -2,9 +2,12 @@
 
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { Failure } from "../../core/light.ts";
+import type { Client } from "../../client/index.ts";
 import { command } from "../command.ts";
 import { roomIn } from "../exec-in-box.ts";
+import { ended, groupCalled, onEach, prefixed, prefixes } from "../group-work.ts";
 import type { Io } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 
@@ -15,7 +18,11 @@ interface Flags {
 
 export const logs = command<Flags>({
   arguments: [
-    { name: "[box]", summary: "name or id of a sandbox; without one, the log of the daemon", completes: "boxes" },
+    {
+      name: "[box]",
+      summary: "name or id of a sandbox, or of a group; without one, the log of the daemon",
+      completes: "boxes",
+    },
   ],
   options: [
     { flags: "-f, --follow", summary: "go on with what comes, until Ctrl-C" },
@@ -61,10 +68,30 @@ interface BoxLogs {
 async function showBox({ box, lines, follow, home }: BoxLogs, io: Io): Promise<number> {
   await using client = await io.open({ home });
   io.progress(`reaching ${box}`);
+  const group = await groupCalled(client, box, io.signal);
+  if (group === undefined) return await pour(client, { box, lines, follow, to: io.streams.stdout }, io);
+  const prefix = prefixes(group.members.flatMap(({ box: living }) => (living === undefined ? [] : [living])));
+  return await onEach(
+    group,
+    async (each) => {
+      const to = prefixed(io.streams.stdout, prefix(each));
+      const code = await pour(client, { box: each.sandbox.id, lines, follow, to }, io);
+      await ended(to);
+      return code;
+    },
+    io,
+  );
+}
+
+interface Pouring extends Omit<BoxLogs, "home"> {
+  readonly to: Writable;
+}
+
+async function pour(client: Client, { box, lines, follow, to }: Pouring, io: Io): Promise<number> {
   try {
     for await (const bytes of client.boxLogs(box, { lines, follow }, io.signal)) {
       io.clear();
-      if (!io.streams.stdout.write(bytes)) await roomIn(io.streams.stdout);
+      if (!to.write(bytes)) await roomIn(to);
     }
   } catch (error) {
     if (!io.signal.aborted || !follow) throw error; // Ctrl-C is how following ends

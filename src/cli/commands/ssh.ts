@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { Failure } from "../../core/light.ts";
 import type { Box } from "../../sandbox/index.ts";
 import { command } from "../command.ts";
+import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";
 
 export const ssh = command({
   arguments: [
-    { name: "<box>", summary: "name or id of the sandbox", completes: "boxes" },
+    { name: "<box>", summary: "name or id of the sandbox, or of a group: its first is entered", completes: "boxes" },
     { name: "[command...]", summary: "what to run in it, best behind `--`; a shell there puts the words together" },
   ],
   takesCommand: true,
@@ -35,7 +36,9 @@ export const ssh = command({
 async function find(name: string, home: string, io: Io): Promise<Box> {
   await using client = await io.open({ home });
   io.progress(`reaching ${name}`);
-  const box = await client.box(name, io.signal);
+  const group = await groupCalled(client, name, io.signal);
+  const [first] = group === undefined ? [] : livingOf(group, io);
+  const box = await client.box(first?.sandbox.id ?? name, io.signal);
   const { hostKey, sshProblem } = box.sandbox;
   if (hostKey !== undefined) return box;
   throw new Failure("not-supported", `there is no ssh in ${name}: ${sshProblem ?? "its node does not say why"}`, {

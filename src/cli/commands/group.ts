@@ -1,0 +1,153 @@
+/** p2prc group: sets of sandboxes, to be named like one. */
+
+import { cleanText, Failure } from "../../core/light.ts";
+import type { Group } from "../../sandbox/index.ts";
+import type { Client } from "../../client/index.ts";
+import { boxFields, formatEnd, formatLeft, formatState, sandboxCount } from "../boxes.ts";
+import { formatColumns } from "../columns.ts";
+import { command, type Input } from "../command.ts";
+import { type Io, printJson } from "../io.ts";
+import { seedGroup } from "../seed-group.ts";
+
+interface Flags {
+  readonly seed?: boolean;
+}
+
+type Asked = Input<Flags>;
+
+export const group = command<Flags>({
+  arguments: [
+    {
+      name: "<what>",
+      summary: "create, add, remove, ls, show or rm",
+      choices: ["create", "add", "remove", "ls", "show", "rm"],
+    },
+    {
+      name: "[words...]",
+      summary: "create <group> [box...], add <group> <box...>, remove <group> <box...>, show <group>, rm <group...>",
+      completes: "boxes",
+    },
+  ],
+  options: [{ flags: "--seed", summary: "in the format of `p2prc --groups`", hidden: true }],
+  about: [
+    "A group is named wherever a sandbox is: `exec`, `cp`, `logs`, `extend` and `rm` work on all of it at the same time, with the name of the sandbox before each line of output and one exit code, that of the first that failed; `ssh` enters the first. `p2prc touch --count 3 --near --group farm` makes sandboxes and their group in one go.",
+    "A sandbox may be in several groups. One that was removed with `p2prc rm` leaves them; one that ended in another way is told of until `p2prc group remove` takes it out. `group rm` forgets the group and leaves its sandboxes; `p2prc rm <group>` ends them too.",
+  ].join("\n\n"),
+  examples: [
+    { command: "p2prc group create farm box1 box2 box3", about: "of sandboxes that are there" },
+    { command: "p2prc exec farm -- uname -a", about: "in all of them at once" },
+    { command: "p2prc group ls", about: "which there are" },
+    { command: "p2prc group show farm", about: "its sandboxes" },
+    { command: "p2prc group remove farm box2", about: "take one out; it lives on" },
+    { command: "p2prc --groups", about: "as the first P2PRC took it, and its JSON" },
+  ],
+  json: {
+    id: "`grp` and a UUID; one object a line with `ls` and with several groups",
+    name: "its name",
+    made: "when, in milliseconds since 1970",
+    members: "id, name, box (absent: it has ended), in the order in which they were added",
+    ...boxFields("members[].box."),
+  },
+
+  async run(input, io) {
+    const [what = "ls", ...words] = input.args;
+    await using client = await io.open({ home: input.home });
+    await (WORK[what] ?? list)(client, { ...input, args: words }, io);
+  },
+});
+
+const WORK: Readonly<Record<string, (client: Client, input: Asked, io: Io) => Promise<void>>> = {
+  create,
+  add,
+  remove,
+  show,
+  rm: forget,
+};
+
+async function create(client: Client, { args: [name, ...boxes], ...input }: Asked, io: Io): Promise<void> {
+  // The first P2PRC took no name.
+  if (name === undefined && input.flags.seed !== true) throw usage("p2prc group create <group> [box...]");
+  const made = await client.createGroup({ ...(name === undefined ? {} : { name }), boxes }, io.signal);
+  await told(client, { group: made, did: `made, with ${sandboxCount(made.members.length)}`, ...input }, io);
+}
+
+async function add(client: Client, { args: [name, ...boxes], ...input }: Asked, io: Io): Promise<void> {
+  if (name === undefined || boxes.length === 0) throw usage("p2prc group add <group> <box...>");
+  const changed = await client.addToGroup(name, boxes, io.signal);
+  await told(client, { group: changed, did: `has ${sandboxCount(changed.members.length)} now`, ...input }, io);
+}
+
+async function remove(client: Client, { args: [name, ...boxes], ...input }: Asked, io: Io): Promise<void> {
+  if (name === undefined || boxes.length === 0) throw usage("p2prc group remove <group> <box...>");
+  let changed: Group | undefined;
+  for (const box of boxes) changed = await client.takeFromGroup(name, box, io.signal);
+  if (changed === undefined) return;
+  await told(client, { group: changed, did: `has ${sandboxCount(changed.members.length)} now`, ...input }, io);
+}
+
+async function forget(client: Client, { args, flags, json }: Asked, io: Io): Promise<void> {
+  if (args.length === 0) throw usage("p2prc group rm <group...>");
+  for (const name of args) {
+    const { members, ...gone } = await client.removeGroup(name, io.signal);
+    if (flags.seed === true) io.out("Success");
+    else if (json) printJson(io, { ...gone, members });
+    else io.out(`${gone.name} is no group any more; its ${sandboxCount(members.length)} live on`);
+  }
+}
+
+async function show(client: Client, { args: [name, ...more], ...input }: Asked, io: Io): Promise<void> {
+  if (name === undefined || more.length > 0) throw usage("p2prc group show <group>");
+  const found = await client.group(name, { exact: false }, io.signal);
+  if (input.json || input.flags.seed === true) return await told(client, { group: found, did: "", ...input }, io);
+  if (found.members.length === 0) return io.err(`${found.name} is empty: \`p2prc group add ${found.name} BOX\``);
+  const now = io.clock.wallTime();
+  const rows = found.members.map(({ name: member, box }) => {
+    if (box === undefined) return [member, "", "", "has ended"];
+    const { expires } = box.sandbox;
+    return [member, box.node.name, `${formatEnd(expires, now)} (${formatLeft(expires, now)})`, formatState(box)];
+  });
+  io.out(formatColumns(titled("NAME", "NODE", "ENDS", "STATE"), rows).join("\n"));
+}
+
+async function list(client: Client, { args, flags, json }: Asked, io: Io): Promise<void> {
+  if (args.length > 0) throw usage("p2prc group ls");
+  const { groups } = await client.groups(io.signal);
+  if (flags.seed === true) {
+    const { nodes } = await client.nodes({ all: false }, io.signal);
+    return printSeed(io, { Groups: groups.length === 0 ? null : groups.map((one) => seedGroup(one, nodes)) });
+  }
+  if (json) {
+    for (const one of groups) printJson(io, one);
+    return;
+  }
+  if (groups.length === 0) return io.err("you have no group: `p2prc group create farm BOX…` makes one");
+  const rows = groups.map(({ name, members }) => {
+    const ended = members.filter(({ box }) => box === undefined).length;
+    const names = members.map((member) => member.name).join(" ");
+    return [name, String(members.length), ended === 0 ? names : `${names} (${ended} of them ended)`];
+  });
+  io.out(formatColumns(titled("NAME", "SIZE", "SANDBOXES"), rows).join("\n"));
+}
+
+interface Told extends Pick<Asked, "flags" | "json"> {
+  readonly group: Group;
+  readonly did: string;
+}
+
+async function told(client: Client, { group: of, did, flags, json }: Told, io: Io): Promise<void> {
+  if (flags.seed === true) return printSeed(io, seedGroup(of, (await client.nodes({ all: false }, io.signal)).nodes));
+  if (json) return printJson(io, of);
+  io.out(`${cleanText(of.name, 64)} ${did}`);
+}
+
+function printSeed(io: Io, value: object): void {
+  io.out(JSON.stringify(value, undefined, 2));
+}
+
+function titled(...titles: readonly string[]) {
+  return titles.map((title) => ({ title }));
+}
+
+function usage(form: string): Failure {
+  return new Failure("bad-argument", "these are not the words for it", { hint: `usage: ${form}` });
+}
