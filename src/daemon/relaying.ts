@@ -2,7 +2,7 @@
 
 import type { FastifyPluginAsync } from "fastify";
 import { LruMap, type Scope } from "../base/index.ts";
-import { type Endpoint, formatEndpoint, mayDialGossiped, type NodeId } from "../core/index.ts";
+import { type Endpoint, formatEndpoint, isNearby, mayDialGossiped, type NodeId, remoteGroup } from "../core/index.ts";
 import {
   Arrivals,
   askRegister,
@@ -41,7 +41,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
   const rankOf = (id: NodeId) => rankIn(parts, id);
   const relay = scope.own(
     new Relay(
-      { existing, rankOf, lends: () => lending.on, clock, log },
+      { existing, rankOf, groupOf: (remote) => groupOf(parts, remote), lends: () => lending.on, clock, log },
       config.relay === undefined ? {} : { mode: config.relay },
     ),
   );
@@ -110,6 +110,13 @@ function rankIn({ table, grants }: Parts, id: NodeId): RelayRank {
   const grant = grants.of(id);
   if (table.relationOf(id) !== undefined || grant?.kind === "own") return "trusted";
   return grant?.relay === true ? "guest" : "stranger";
+}
+
+/** Loopback, LAN and allowed networks are exempt from what is counted per address. */
+function groupOf({ allowed }: Parts, remote: string): string | undefined {
+  const group = remoteGroup(remote);
+  const host = remote.slice(0, remote.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  return isNearby(host, allowed) ? undefined : group;
 }
 
 /** Nodes that others can dial, for all that is known here. */

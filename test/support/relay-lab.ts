@@ -67,7 +67,9 @@ export class RelayNode implements AsyncDisposable {
     const { network } = this;
     this.inner = new InnerTls({ identity, clock }, options.inner);
     const existing = (other: NodeId) => network.existing(other);
-    this.relay = this.#scope.own(new Relay({ existing, rankOf, lends: () => true, clock, log }, options.relay));
+    this.relay = this.#scope.own(
+      new Relay({ existing, rankOf, groupOf: () => undefined, lends: () => true, clock, log }, options.relay),
+    );
     this.arrivals = this.#scope.own(
       new Arrivals({
         inner: this.inner,
@@ -116,7 +118,7 @@ export class RelayNode implements AsyncDisposable {
   /** Lets itself be reached through `relay`. */
   async chooses(relay: RelayNode): Promise<void> {
     this.chosen.add(relay.id);
-    relay.relay.register(this.id);
+    relay.relay.register({ id: this.id, remote: "192.0.2.9:1" });
     await this.network.answerOn(relay.dialable, this.#scope.signal);
     for (let tries = 0; relay.network.existing(this.id) === undefined; tries++) {
       if (tries > 200) throw new Error("the reverse link did not come up");

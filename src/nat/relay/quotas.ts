@@ -2,7 +2,7 @@
  * How much of this node's line others may use by being passed on, and what was used.
  *
  * Whoever pays for a stream has an account: bytes a second, bytes a day, streams at once, and for each stream its bytes and
- * its time. All who are not trusted also share one account, so that many keys (they cost nothing) get no more than a few do.
+ * its time. Keys cost nothing, so strangers at one address share an account too, and so do all who are not trusted.
  * Accounts begin anew with the daemon.
  */
 
@@ -61,6 +61,8 @@ const defaultShared: Quota = {
   bytesPerStream: Number.POSITIVE_INFINITY,
   msPerStream: Number.POSITIVE_INFINITY,
 };
+/** Strangers at one address, who may be many behind one NAT: as much as four of them. */
+const PER_GROUP = 4;
 /** Strangers together. */
 const defaultStrangers: Quota = {
   ...defaultShared,
@@ -68,7 +70,7 @@ const defaultStrangers: Quota = {
   bytesPerDay: 2 * 1024 * MIB,
   streams: 256,
 };
-/** Accounts that are remembered; whoever falls out had the fewest streams of late. */
+/** Accounts of each kind that are remembered; whoever falls out had the fewest streams of late. */
 const MAX_ACCOUNTS = 4_096;
 /** What may go at once after a pause. */
 const BURST_MS = 1_000;
@@ -77,6 +79,14 @@ export interface QuotasOptions {
   readonly ranks?: Partial<Record<RelayRank, Quota>>;
   readonly shared?: Partial<Quota>;
   readonly strangers?: Partial<Quota>;
+}
+
+/** Who is to pay for a stream. */
+export interface Payer {
+  readonly id: NodeId;
+  readonly rank: RelayRank;
+  /** The machine that a stranger comes from, see `remoteGroup`. Undefined: many may well come from there, as from a LAN. */
+  readonly group?: string | undefined;
 }
 
 /** One stream that is passed on. */
@@ -92,20 +102,31 @@ export class Quotas {
   readonly #clock: Clock;
   readonly #quotas: Readonly<Record<RelayRank, Quota>>;
   readonly #accounts = new LruMap<NodeId, Account>(MAX_ACCOUNTS);
+  readonly #groups = new LruMap<string, Account>(MAX_ACCOUNTS);
+  readonly #ofGroup: Quota;
   readonly #shared: Account;
   readonly #strangers: Account;
 
   constructor(clock: Clock, { ranks, shared, strangers }: QuotasOptions = {}) {
     this.#clock = clock;
     this.#quotas = { ...defaultQuotas, ...ranks };
-    this.#shared = new Account(clock, { ...defaultShared, ...shared }, "this relay");
-    this.#strangers = new Account(clock, { ...defaultStrangers, ...strangers }, "this relay for strangers");
+    const { bytesPerSecond, bytesPerDay, streams, ...rest } = this.#quotas.stranger;
+    this.#ofGroup = {
+      ...rest,
+      bytesPerSecond: PER_GROUP * bytesPerSecond,
+      bytesPerDay: PER_GROUP * bytesPerDay,
+      streams: PER_GROUP * streams,
+    };
+    this.#shared = new Account(clock, { ...defaultShared, ...shared }, "by this relay");
+    this.#strangers = new Account(clock, { ...defaultStrangers, ...strangers }, "by this relay for strangers");
   }
 
   /** @throws {Failure} busy, too-often */
-  open(payer: NodeId, rank: RelayRank): Allowance {
+  open({ id, rank, group }: Payer): Allowance {
     const quota = this.#quotas[rank];
-    const accounts = [this.#accountOf(payer, quota), ...this.#common(rank)];
+    const accounts = [this.#accountOf(this.#accounts, id, { quota, whose: "for you" }), ...this.#common(rank)];
+    if (rank === "stranger" && group !== undefined)
+      accounts.push(this.#accountOf(this.#groups, group, { quota: this.#ofGroup, whose: "for your address" }));
     for (const account of accounts) account.check();
     for (const account of accounts) account.streams++;
     let spent = 0;
@@ -130,12 +151,16 @@ export class Quotas {
     return rank === "guest" ? [this.#shared] : [this.#strangers, this.#shared];
   }
 
-  #accountOf(payer: NodeId, quota: Quota): Account {
-    const known = this.#accounts.get(payer);
+  #accountOf<K>(
+    accounts: LruMap<K, Account>,
+    key: K,
+    { quota, whose }: { readonly quota: Quota; readonly whose: string },
+  ): Account {
+    const known = accounts.get(key);
     // Whoever was promoted or demoted since begins anew: what runs ends by the account that it has.
     if (known?.quota === quota) return known;
-    const account = new Account(this.#clock, quota, "you");
-    this.#accounts.set(payer, account);
+    const account = new Account(this.#clock, quota, whose);
+    accounts.set(key, account);
     return account;
   }
 }
@@ -159,7 +184,7 @@ class Account {
   /** Whether one more stream may open. @throws {Failure} busy, too-often */
   check(): void {
     const { streams, bytesPerDay } = this.quota;
-    const of = this.#whose === "you" ? "for you" : `by ${this.#whose}`;
+    const of = this.#whose;
     if (this.streams >= streams) {
       throw new Failure("busy", `${streams} links are passed on ${of} already`, {
         hint: "try again in a minute, or ask the owner of the relay for an invite",

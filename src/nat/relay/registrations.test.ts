@@ -50,6 +50,15 @@ describe("the registrations at a relay", () => {
     assert.equal(lab.registrations.size, 2);
   });
 
+  test("are few for strangers at one address, whatever their keys", () => {
+    const lab = new Lab({ maxPerGroup: 1 });
+    lab.registrations.add(ada, "192.0.2.1");
+    assert.throws(() => lab.registrations.add(bob, "192.0.2.1"), { code: "busy" });
+    lab.registrations.add(ada, "192.0.2.1");
+    lab.registrations.add(friend, "192.0.2.1");
+    lab.registrations.add(bob, "192.0.2.2");
+  });
+
   test("are not more than a cap for anybody", () => {
     const lab = new Lab({ max: 1 });
     lab.registrations.add(ada);

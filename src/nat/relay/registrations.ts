@@ -20,6 +20,8 @@ export interface RegistrationsOptions {
   readonly ttlMs?: number;
   /** @default 32, half of the reverse links that a node takes from strangers */
   readonly maxStrangers?: number;
+  /** Of strangers at one address: keys cost nothing. @default 4 */
+  readonly maxPerGroup?: number;
   /** @default 256 */
   readonly max?: number;
 }
@@ -28,6 +30,7 @@ export interface RegistrationsOptions {
 const WITHOUT_LINK_MS = 30_000;
 
 interface Registration {
+  readonly group: string | undefined;
   until: number;
   /** Since when (Clock.now) it has had no link. */
   linklessSince: number;
@@ -40,13 +43,18 @@ export class Registrations {
   readonly #options: Required<RegistrationsOptions>;
   readonly #all = new Map<NodeId, Registration>();
 
-  constructor(deps: RegistrationsDeps, { ttlMs = 7_200_000, maxStrangers = 32, max = 256 }: RegistrationsOptions = {}) {
+  constructor(deps: RegistrationsDeps, options: RegistrationsOptions = {}) {
     this.#deps = deps;
-    this.#options = { ttlMs, maxStrangers, max };
+    const { ttlMs = 7_200_000, maxStrangers = 32, maxPerGroup = 4, max = 256 } = options;
+    this.#options = { ttlMs, maxStrangers, maxPerGroup, max };
   }
 
-  /** @returns how long it holds @throws {Failure} busy */
-  add(id: NodeId): number {
+  /**
+   * @param group who counts as one; undefined: it counts for itself
+   * @returns how long it holds
+   * @throws {Failure} busy
+   */
+  add(id: NodeId, group?: string): number {
     this.#prune();
     const { clock } = this.#deps;
     const { ttlMs } = this.#options;
@@ -54,8 +62,8 @@ export class Registrations {
     const known = this.#all.get(id);
     if (known !== undefined) known.until = until;
     else {
-      this.#checkRoom(id);
-      this.#all.set(id, { until, linklessSince: clock.now(), link: undefined, kept: undefined });
+      this.#checkRoom(id, group);
+      this.#all.set(id, { until, group, linklessSince: clock.now(), link: undefined, kept: undefined });
     }
     this.linked(id);
     return ttlMs;
@@ -93,11 +101,13 @@ export class Registrations {
     for (const id of this.#all.keys()) if (which(id)) this.#end(id);
   }
 
-  #checkRoom(id: NodeId): void {
+  #checkRoom(id: NodeId, group: string | undefined): void {
     const { isKnown } = this.#deps;
-    const strangers = [...this.#all.keys()].filter((each) => !isKnown(each)).length;
-    const { max, maxStrangers } = this.#options;
-    if (this.#all.size < max && (isKnown(id) || strangers < maxStrangers)) return;
+    const strangers = [...this.#all].filter(([each]) => !isKnown(each));
+    const beside = strangers.filter(([, other]) => group !== undefined && other.group === group);
+    const { max, maxStrangers, maxPerGroup } = this.#options;
+    const hasRoom = strangers.length < maxStrangers && beside.length < maxPerGroup;
+    if (this.#all.size < max && (isKnown(id) || hasRoom)) return;
     throw new Failure("busy", "this relay has as many nodes to pass links on to as it takes", {
       hint: "ask another node, or the owner of this one for an invite",
     });

@@ -65,7 +65,7 @@ describe("a relay", { timeout: 20_000 }, () => {
     const link = await street.barn.network.link(street.garage.dialable, never);
     await assert.rejects(link.connect(`node:${shed.id}`, never), { code: "unreachable" });
     shed.chosen.add(street.garage.id);
-    street.garage.relay.register(shed.id);
+    street.garage.relay.register({ id: shed.id, remote: "" });
     await link.connect(`node:${shed.id}`, never);
   });
 
@@ -73,7 +73,7 @@ describe("a relay", { timeout: 20_000 }, () => {
     await using street = await Street.open();
     await using cellar = await (await RelayNode.open({ relays: () => [street.garage.dialable] })).listen();
     await cellar.network.link({ id: street.attic.id, endpoints: [], via: [street.garage.id] }, never);
-    cellar.relay.register(street.attic.id);
+    cellar.relay.register({ id: street.attic.id, remote: "" });
     const link = await street.barn.network.link(cellar.dialable, never);
     await assert.rejects(link.connect(`node:${street.attic.id}`, never), { code: "unreachable" });
   });
@@ -82,7 +82,7 @@ describe("a relay", { timeout: 20_000 }, () => {
     await using street = await Street.open();
     await street.garage.relay.turn("friends");
     await assert.rejects(street.meet(), { code: "unreachable", message: /passes on links of friends alone/ });
-    assert.throws(() => street.garage.relay.register(fakeId(7)), { code: "not-allowed" });
+    assert.throws(() => street.garage.relay.register({ id: fakeId(7), remote: "" }), { code: "not-allowed" });
   });
 
   test("of which the owner wants it for friends alone serves friends on", async () => {

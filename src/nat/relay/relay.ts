@@ -17,6 +17,8 @@ import { Registrations, type RegistrationsOptions } from "./registrations.ts";
 export interface RelayDeps {
   readonly existing: (id: NodeId) => Link | undefined;
   readonly rankOf: (id: NodeId) => RelayRank;
+  /** Who counts as one among strangers. Undefined: where many may well come from, as from a LAN. */
+  readonly groupOf: (remote: string) => string | undefined;
   /** Whether this node lends: only then does it help others to be reached. */
   readonly lends: () => boolean;
   readonly clock: Clock;
@@ -77,10 +79,10 @@ export class Relay implements AsyncDisposable {
     return { ...this.#counts };
   }
 
-  /** `id` will hold a link to this node and wants to be reached over it. @returns for how long @throws {Failure} not-allowed, busy */
-  register(id: NodeId): number {
+  /** A node will hold a link to this one and wants to be reached over it. @returns for how long @throws {Failure} not-allowed, busy */
+  register({ id, remote }: { readonly id: NodeId; readonly remote: string }): number {
     this.#admit(this.#deps.rankOf(id));
-    return this.registrations.add(id);
+    return this.registrations.add(id, this.#deps.groupOf(remote));
   }
 
   /** The row of the table of tunnels. */
@@ -104,9 +106,9 @@ export class Relay implements AsyncDisposable {
   }
 
   async #open(rest: string, caller: Caller, signal: AbortSignal): Promise<(stream: Duplex) => void> {
-    const { link, asker, rank } = this.#counted("refused", () => this.#judge(rest, caller));
-    const payer = this.#deps.rankOf(asker) === rank ? asker : link.peer;
-    const allowance = this.#counted("overQuota", () => this.#quotas.open(payer, rank));
+    const { link, asker, rank, group } = this.#counted("refused", () => this.#judge(rest, caller));
+    const id = this.#deps.rankOf(asker) === rank ? asker : link.peer;
+    const allowance = this.#counted("overQuota", () => this.#quotas.open({ id, rank, group }));
     try {
       const far = await this.#arrive(link, asker, signal);
       far.once("close", () => allowance.end());
@@ -124,8 +126,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /** @throws {Failure} bad-argument, not-allowed, unreachable */
-  #judge(rest: string, caller: Caller): { readonly link: Link; readonly asker: NodeId; readonly rank: RelayRank } {
-    const { rankOf } = this.#deps;
+  #judge(rest: string, caller: Caller) {
+    const { rankOf, groupOf } = this.#deps;
     if (caller.kind !== "node") throw new Failure("bad-argument", "only nodes are passed on");
     if (!isNodeId(rest)) {
       throw new Failure("bad-node-id", "a relay leads to nodes, which are named by their ids, and to no address", {
@@ -141,7 +143,7 @@ export class Relay implements AsyncDisposable {
         hint: "it may be off, or have other relays by now",
       });
     }
-    return { link, asker: caller.id, rank };
+    return { link, asker: caller.id, rank, group: groupOf(caller.remote) };
   }
 
   /** @throws {Failure} not-allowed */

@@ -23,7 +23,7 @@ export function serveRelay({ relay, status }: RelayRoutesDeps): FastifyPluginAsy
       },
       ({ caller }) => {
         if (caller.kind !== "node") throw new Failure("bad-argument", "only nodes are reached through a relay");
-        return { ttlMs: relay.register(caller.id) };
+        return { ttlMs: relay.register(caller) };
       },
     );
 
