@@ -8,6 +8,7 @@ import type { Client, Exec } from "../client/index.ts";
 import { cleanText, Failure } from "../core/light.ts";
 import type { ExecEnd, ExecStart } from "../sandbox/light.ts";
 import type { Io } from "./io.ts";
+import { ENOUGH, Unheard } from "./unheard.ts";
 
 export interface ExecOptions {
   readonly box: string;
@@ -29,11 +30,12 @@ export async function execInBox(client: Client, options: ExecOptions, io: Io): P
   io.progress(`reaching ${box}`);
   await using exec = await client.exec(box, startOf(options, terminal, io), io.signal);
   io.clear();
-  const released = input ? feed(exec, { terminal }, io) : undefined;
+  const unheard = new Unheard();
+  const released = input ? feed(exec, { terminal, unheard }, io) : undefined;
   if (!input) await exec.send("stdinEnd");
   using _passing = passOn(exec, { terminal }, io);
-  const end = await shown(exec, released, io);
-  if (end === undefined) throw await cutOff(client, box, io);
+  const end = await shown(exec, { released, unheard }, io);
+  if (end === undefined) throw await cutOff(client, { box, unheard }, io);
   return exitCode(end, options, io);
 }
 
@@ -51,14 +53,21 @@ function startOf({ argv, env = {}, cwd, user }: ExecOptions, terminal: boolean, 
 }
 
 /** Passes what is typed or piped in. @returns what ends it */
-function feed(exec: Exec, { terminal }: { readonly terminal: boolean }, { streams }: Io): () => Promise<void> {
+function feed(
+  exec: Exec,
+  { terminal, unheard }: { readonly terminal: boolean; readonly unheard: Unheard },
+  { streams }: Io,
+): () => Promise<void> {
   const { stdin } = streams;
   const raw = terminal && stdin.isTTY === true;
   const raised = raw ? streams.setRaw(true) : undefined;
   let over = false;
   const pump = async () => {
     try {
-      for await (const chunk of stdin as AsyncIterable<Uint8Array>) await exec.send("stdin", chunk);
+      for await (const chunk of stdin as AsyncIterable<Uint8Array>) {
+        if (raw && unheard.typed(chunk)) return await exec[Symbol.asyncDispose]();
+        await exec.send("stdin", chunk);
+      }
       await exec.send("stdinEnd");
     } catch (error) {
       // A stdin that breaks has ended for the command; that it does so at the end is our own doing.
@@ -99,17 +108,23 @@ function signalOf({ reason }: AbortSignal): string {
   return /^SIG[A-Z]+$/.test(message) ? message : "SIGINT";
 }
 
-async function shown(exec: Exec, release: (() => Promise<void>) | undefined, io: Io): Promise<ExecEnd | undefined> {
+interface Showing {
+  readonly released: (() => Promise<void>) | undefined;
+  readonly unheard: Unheard;
+}
+
+async function shown(exec: Exec, { released, unheard }: Showing, io: Io): Promise<ExecEnd | undefined> {
   try {
-    return await show(exec, io);
+    return await show(exec, unheard, io);
   } finally {
-    await release?.();
+    await released?.();
   }
 }
 
 /** Undefined where the stream ended before the command did. */
-async function show(exec: Exec, { streams: { stdout, stderr } }: Io): Promise<ExecEnd | undefined> {
+async function show(exec: Exec, unheard: Unheard, { streams: { stdout, stderr } }: Io): Promise<ExecEnd | undefined> {
   for await (const { kind, content } of exec.frames()) {
+    unheard.answered();
     if (kind === "end") return JSON.parse(content.toString()) as ExecEnd;
     const to = kind === "stdout" ? stdout : kind === "stderr" ? stderr : undefined;
     if (to !== undefined && !to.write(content)) await roomIn(to);
@@ -150,7 +165,11 @@ function exitCode(end: ExecEnd, { argv, box }: ExecOptions, io: Io): number {
 }
 
 /** How the sandbox is now tells what happened: the node is gone, or the sandbox has ended. */
-async function cutOff(client: Client, box: string, io: Io): Promise<Failure> {
+async function cutOff(
+  client: Client,
+  { box, unheard }: { readonly box: string; readonly unheard: Unheard },
+  io: Io,
+): Promise<Failure> {
   const asking = new AbortController(); // Ctrl-C may be why we are here
   io.progress(`${box} was cut off; asking how it is`);
   try {
@@ -163,7 +182,10 @@ async function cutOff(client: Client, box: string, io: Io): Promise<Failure> {
     }
     const state = sandbox.state === "running" ? "runs on" : `is ${sandbox.state}`;
     const why = sandbox.reason === undefined ? "" : ` (${cleanText(sandbox.reason, 200)})`;
-    return new Failure("link-lost", `the link to ${place} broke: the command was cut off; the sandbox ${state}${why}`, {
+    const what = unheard.left
+      ? `nothing answered Ctrl-C ${ENOUGH} times, so it was left`
+      : `the link to ${place} broke`;
+    return new Failure("link-lost", `${what}: the command was cut off; the sandbox ${state}${why}`, {
       hint: `start it again with \`p2prc exec ${box}\``,
     });
   } catch (error) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { CliLab, type Routes } from "../../../test/support/cli-lab.ts";
@@ -70,6 +71,35 @@ describe("p2prc exec", () => {
     assert.equal((await ended).exit, 130);
     assert.equal(stdin.raw, false);
     assert.equal(stdout.listenerCount("resize"), 0);
+  });
+
+  test("leaves a terminal in which nothing answers Ctrl-C, as in a sandbox that is frozen", async () => {
+    const frozen = { ...box, sandbox: { ...sandbox, state: "paused", reason: "the owner paused it" } };
+    const inside = new Inside({ "GET /v1/boxes/box": () => ({ value: frozen }) });
+    const stdin = new FakeTerminal();
+    const ended = inside.lab({ stdin, stdout: new FakeScreen() }).p2prc("exec", "box");
+    await inside.until("start");
+    for (let press = 0; press < 4; press++) stdin.write("\u0003");
+    stdin.write("x\u0003\u0003\u0003\u0003"); // other keys begin anew
+    while (!inside.input.includes("x")) await new Promise((resolve) => setImmediate(resolve));
+    stdin.write("\u0003\u0003\u0003\u0003\u0003");
+    const { exit, err } = await ended;
+    assert.deepEqual([exit, stdin.raw], [4, false]);
+    assert.match(err.join("\n"), /nothing answered Ctrl-C 5 times, so it was left.*is paused \(the owner paused it\)/);
+  });
+
+  test("stays in a terminal that says something to each Ctrl-C", async () => {
+    const inside = new Inside();
+    const [stdin, stdout] = [new FakeTerminal(), new FakeScreen()];
+    const ended = inside.lab({ stdin, stdout }).p2prc("exec", "box");
+    await inside.until("start");
+    for (let press = 0; press < 8; press++) {
+      stdin.write("\u0003");
+      inside.say("stdout", "^C");
+      await once(stdout, "data");
+    }
+    inside.say("end", { kind: "exited", code: 0 });
+    assert.equal((await ended).exit, 0);
   });
 
   test("hands Ctrl-C to the command where there is no terminal, and waits for it", async () => {
