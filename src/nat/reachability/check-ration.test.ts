@@ -8,7 +8,7 @@ import { CheckRation, MAX_AT_ONCE } from "./check-ration.ts";
 describe("CheckRation", () => {
   test("serves one node a few times, and again later", async () => {
     const { ration, clock } = lab();
-    const served = () => count(100, () => void ration.begin(fakeId(1), "20.0.0.1", 8088)[Symbol.dispose]());
+    const served = () => count(100, () => ration.begin(fakeId(1), "20.0.0.1", 8088)[Symbol.dispose]());
     assert.equal(served(), 8);
     await clock.advance(60_000);
     assert.equal(served(), 4);
@@ -16,7 +16,7 @@ describe("CheckRation", () => {
 
   test("lets nobody scan an address, whatever keys he makes", () => {
     const { ration } = lab();
-    const ports = count(200, (n) => void ration.begin(fakeId(n), "20.0.0.1", 2_000 + n)[Symbol.dispose]());
+    const ports = count(200, (n) => ration.begin(fakeId(n), "20.0.0.1", 2_000 + n)[Symbol.dispose]());
     assert.equal(ports, 8);
   });
 
@@ -24,7 +24,7 @@ describe("CheckRation", () => {
     const { ration, clock } = lab();
     let served = 0;
     for (let n = 1; n < 100; n++) {
-      served += count(1, () => void ration.begin(fakeId(n), `2a00::${n.toString(16)}`, 8088)[Symbol.dispose]());
+      served += count(1, () => ration.begin(fakeId(n), `2a00::${n.toString(16)}`, 8088)[Symbol.dispose]());
       await clock.advance(100);
     }
     assert.equal(served, 16);
@@ -41,7 +41,7 @@ describe("CheckRation", () => {
 
   test("dials so often in all, and no more", () => {
     const { ration } = lab();
-    const served = count(100, (n) => void ration.begin(fakeId(n), `20.${n}.0.1`, 8088)[Symbol.dispose]());
+    const served = count(100, (n) => ration.begin(fakeId(n), `20.${n}.0.1`, 8088)[Symbol.dispose]());
     assert.equal(served, 32);
   });
 });
