@@ -34,6 +34,16 @@ describe("PortMapping", () => {
     assert.equal(lab.router.open.size, 3);
   });
 
+  test("begins anew while the routers are still being looked for, by what does not hear that it may stop", async () => {
+    await using lab = new Lab();
+    lab.finds = () => lab.clock.sleep(50, new AbortController().signal);
+    lab.mapping.again();
+    await lab.clock.advance(10);
+    lab.mapping.again();
+    await lab.clock.advance(200);
+    assert.equal(lab.mapping.latest.four.kind, "mapped");
+  });
+
   test("does not wait for a router that is gone at the end", async () => {
     const lab = new Lab();
     await lab.clock.advance(100);
@@ -202,6 +212,7 @@ class Lab implements AsyncDisposable {
   readonly mapping: PortMapping;
   wanted: Wanted | undefined = WANTED;
   gateways: readonly Gateway[] = [GATEWAY];
+  finds = (signal: AbortSignal): Promise<void> => this.clock.sleep(1, signal);
   opened = 0;
 
   constructor(options: { readonly on?: boolean } = {}) {
@@ -209,7 +220,7 @@ class Lab implements AsyncDisposable {
       {
         wanted: () => this.wanted,
         findGateways: async (signal) => {
-          await this.clock.sleep(1, signal);
+          await this.finds(signal);
           return this.gateways;
         },
         openers: [this.#way("PCP"), this.#way("UPnP")],

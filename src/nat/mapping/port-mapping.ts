@@ -88,6 +88,7 @@ export class PortMapping {
 
   async #ask(wanted: Wanted, session: Scope, signal: AbortSignal): Promise<void> {
     const gateways = await this.#deps.findGateways(signal);
+    if (signal.aborted) return; // what was wanted changed meanwhile, and the next session asks
     const { four, six, ...ports } = wanted;
     const fours = four ? gateways.filter(({ family }) => family === 4) : [];
     const states = new Map<Gateway, MappingState>(fours.map((gateway) => [gateway, { kind: "asking" }]));
