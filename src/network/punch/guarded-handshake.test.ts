@@ -43,6 +43,13 @@ describe("mayPunchAt", () => {
     assert.equal(may(0, 0, [good, home]), false);
     assert.equal(may(0, 0, [good, good, good, good, good]), false);
   });
+
+  test("takes an address without a port, as a symmetric NAT has it", () => {
+    const may = mayPunchAt(({ host, port }) => host === good.host && port >= 1_024);
+    assert.equal(may(0, 0, [{ ...good, port: 0 }]), true);
+    assert.equal(may(0, 0, [{ ...home, port: 0 }]), false);
+    assert.equal(may(0, 0, [{ ...good, port: 53 }]), false);
+  });
 });
 
 const payload: NoisePayload = {

@@ -66,8 +66,15 @@ function relaysOf({ relays }: NonNullable<NoisePayload["holepunch"]>, mayReach: 
     .filter(({ relayAddress, peerAddress }) => mayReach(relayAddress) && mayReach(peerAddress));
 }
 
-/** The same for addresses that come while holes are punched. For the library's `holepunch` option. */
+/** The library guesses among these. */
+const ANY_PORT = 49_152;
+
+/**
+ * The same for addresses that come while holes are punched; behind a symmetric NAT they come with port 0, for nobody knows
+ * it. For the library's `holepunch` option.
+ */
 export function mayPunchAt(mayReach: (address: Address) => boolean) {
+  const isGood = ({ host, port }: Address) => mayReach({ host, port: port === 0 ? ANY_PORT : port });
   return (_remote: number, _local: number, addresses: readonly Address[]): boolean =>
-    addresses.length <= MAX_ADDRESSES && addresses.every(mayReach);
+    addresses.length <= MAX_ADDRESSES && addresses.every(isGood);
 }

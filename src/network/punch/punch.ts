@@ -28,6 +28,7 @@ import { decodeKeyRecord, type Found } from "./key-record.ts";
 import { Keys } from "./keys.ts";
 import { readNodeList, writeNodeList } from "./node-list.ts";
 import { Presence, type PunchRole } from "./presence.ts";
+import { SharedDials } from "./shared-dials.ts";
 import { Turns } from "./turns.ts";
 
 export interface PunchState {
@@ -109,7 +110,8 @@ export class Punch implements Passage, AsyncDisposable {
   readonly #options: PunchOptions;
   readonly #door: Doorkeeper;
   readonly #keys: Keys;
-  readonly #dials: Turns;
+  readonly #turns: Turns;
+  readonly #dials: SharedDials;
   #role: PunchRole;
   #engine: Promise<Engine> | undefined;
   /** Why the engine cannot be had. */
@@ -129,7 +131,8 @@ export class Punch implements Passage, AsyncDisposable {
     this.#options = options;
     this.#door = new Doorkeeper(deps, options);
     this.#keys = new Keys(deps.identity.key, options.networkSecret);
-    this.#dials = new Turns(options.maxDials ?? 16);
+    this.#turns = new Turns(options.maxDials ?? 16);
+    this.#dials = new SharedDials(deps.clock);
     this.#savedAt = deps.clock.now();
   }
 
@@ -176,12 +179,7 @@ export class Punch implements Passage, AsyncDisposable {
    * @throws {Failure} unreachable, timed-out, not-supported, port-in-use
    */
   async dial({ id, asks }: { readonly id: NodeId; readonly asks: boolean }, signal: AbortSignal): Promise<Pipe> {
-    using _turn = await this.#dials.take(signal);
-    const { dht } = await this.#ready(signal);
-    const { mayReach, clock, random } = this.#deps;
-    const createHandshake = this.#keys.handshakes(await this.#load(), { mayReach });
-    const target = { id, publicKey: Buffer.from(publicKeyFromNodeId(id)), asks };
-    return await punch({ dht, createHandshake, mayReach, clock, random }, target, signal);
+    return await this.#dials.take(`${id} ${asks}`, (dialling) => this.#dial({ id, asks }, dialling), signal);
   }
 
   /**
@@ -209,7 +207,17 @@ export class Punch implements Passage, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    await this.#dials[Symbol.asyncDispose]();
     await this.#change(() => this.#close());
+  }
+
+  async #dial({ id, asks }: { readonly id: NodeId; readonly asks: boolean }, signal: AbortSignal): Promise<Pipe> {
+    using _turn = await this.#turns.take(signal);
+    const { dht } = await this.#ready(signal);
+    const { mayReach, clock, random } = this.#deps;
+    const createHandshake = this.#keys.handshakes(await this.#load(), { mayReach });
+    const target = { id, publicKey: Buffer.from(publicKeyFromNodeId(id)), asks };
+    return await punch({ dht, createHandshake, mayReach, clock, random }, target, signal);
   }
 
   /** Undefined: it can be tried. */
