@@ -78,6 +78,17 @@ describe("Exchange", () => {
     assert.deepEqual([lab.state(friend.id), lab.state(stranger.id)], ["verified", "heard"]);
   });
 
+  test("asks a node at once that was just joined, of which nothing but its address is known", async () => {
+    await using lab = new Lab();
+    const [friend = assert.fail(), ...others] = lab.houses(5);
+    lab.me.knows(...others);
+    await lab.run(3 * HOUR);
+    const { id, node } = friend;
+    lab.me.table.join({ id, relation: "friend", endpoints: [{ host: node.address, port: 8088 }] });
+    await lab.village.clock.advance(2_000);
+    assert.equal(lab.state(id), "verified");
+  });
+
   test("tries a friend that is suspect at once when its record names another place", async () => {
     await using lab = new Lab();
     const [ill = assert.fail(), ...others] = lab.houses(5);

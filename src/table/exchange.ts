@@ -52,7 +52,7 @@ export class Exchange {
   readonly #feelers: number;
   #rounds = 0;
   #recheckedAt = 0;
-  /** Joined nodes and guests that said where they are now, and were not asked there yet. */
+  /** Joined nodes and guests that are new, or said where they are now, and were not asked there yet. */
   readonly #moved = new Set<NodeId>();
   #wake = Promise.withResolvers<void>();
 
@@ -112,7 +112,7 @@ export class Exchange {
   #noteMoved(id: NodeId): void {
     const { table } = this.#deps;
     const row = table.get(id);
-    if (row?.state === "heard" && row.record !== undefined && table.isExempt(row)) this.#moved.add(id);
+    if (row?.state === "heard" && table.isExempt(row)) this.#moved.add(id);
     else this.#moved.delete(id);
   }
 
