@@ -124,6 +124,12 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/image.ts")).image,
   },
   {
+    name: "map",
+    group: boxes,
+    summary: "run a command over many inputs, in many sandboxes",
+    load: async () => (await import("./commands/map.ts")).map,
+  },
+  {
     name: "ps",
     group: boxes,
     summary: "list the sandboxes that one has, or that others have here",

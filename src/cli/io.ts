@@ -52,6 +52,8 @@ export interface Io {
   readonly columns: number;
   /** Aborts at Ctrl-C. The message of its reason is the name of the signal: SIGINT, SIGTERM, SIGHUP. */
   readonly signal: AbortSignal;
+  /** Aborts at the second Ctrl-C, for who has something to do between the two. Where nobody asks for it, that one ends the program. */
+  insisted(): AbortSignal;
   readonly clock: Clock;
   readonly machine: Machine;
   /**

@@ -37,6 +37,20 @@ describe("a signal", () => {
   });
 });
 
+describe("a second signal", () => {
+  test("is for the command where that asks for it, and the third one ends the program", () => {
+    const person = new Person();
+    const insisted = person.io.insisted();
+    person.process.emit("SIGINT");
+    assert.equal(insisted.aborted, false);
+    person.process.emit("SIGINT");
+    assert.ok(insisted.aborted);
+    assert.deepEqual(person.exits, []);
+    person.process.emit("SIGINT");
+    assert.deepEqual(person.exits, [130]);
+  });
+});
+
 describe("a reader that leaves", () => {
   test("ends the program once, with success, however many writes fail", () => {
     const { process, io } = new Person();

@@ -25,10 +25,13 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
   const { clock = systemClock } = place;
   const interrupted = new AbortController();
   const { signal } = interrupted;
+  let insisted: AbortController | undefined;
   for (const name of SIGNALS) {
     process.on(name, () => {
-      if (signal.aborted) process.exit(130); // asked twice: whatever is still closing has had its chance
-      interrupted.abort(new DOMException(name, "AbortError"));
+      const reason = new DOMException(name, "AbortError");
+      if (!signal.aborted) interrupted.abort(reason);
+      else if (insisted?.signal.aborted === false) insisted.abort(reason);
+      else process.exit(130); // asked once more: whatever is still closing has had its chance
     });
   }
   for (const stream of [process.stdout, process.stderr]) {
@@ -53,6 +56,10 @@ export function processIo(process: NodeJS.Process, place: Place): ProcessIo {
     ...screen,
     streams: streamsOf(process),
     signal,
+    insisted: () => {
+      insisted ??= new AbortController();
+      return insisted.signal;
+    },
     clock,
     machine: machineOf(process, place),
     ask: (question) => {

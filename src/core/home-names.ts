@@ -28,6 +28,8 @@ const NAMES: ReadonlySet<string> = new Set([
   "daemon.stderr",
   "installed.json",
   "installed.json.new",
+  // job
+  "jobs",
 ]);
 
 /** As in `state.sqlite.broken-2026-01-31T12-00-00-000Z-wal`: what was moved aside has the time in its name. */

@@ -61,6 +61,8 @@ export class CliLab {
   readonly questions: string[] = [];
   /** Ctrl-C. */
   readonly interrupt: AbortController;
+  /** Ctrl-C once more. */
+  readonly insist = new AbortController();
   readonly #options: LabOptions;
 
   constructor(options: LabOptions = {}) {
@@ -84,6 +86,7 @@ export class CliLab {
       interactive: this.#options.interactive === true,
       streams: this.#options.streams ?? fakeStreams(stdout, stderr),
       signal: this.interrupt.signal,
+      insisted: () => this.insist.signal,
       clock: this.clock,
       machine: this.#machine(),
       ask: async (question) => {
