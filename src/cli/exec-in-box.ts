@@ -4,9 +4,11 @@
  */
 
 import type { Writable } from "node:stream";
+import { Scope } from "../base/index.ts";
 import type { Client, Exec } from "../client/index.ts";
 import { cleanText, Failure } from "../core/light.ts";
 import type { ExecEnd, ExecStart } from "../sandbox/light.ts";
+import { warnBeforeEnd } from "./before-end.ts";
 import type { Io } from "./io.ts";
 import { ENOUGH, Unheard } from "./unheard.ts";
 
@@ -34,6 +36,8 @@ export async function execInBox(client: Client, options: ExecOptions, io: Io): P
   const released = input ? feed(exec, { terminal, unheard }, io) : undefined;
   if (!input) await exec.send("stdinEnd");
   using _passing = passOn(exec, { terminal }, io);
+  await using beside = new Scope();
+  if (terminal) beside.spawn((signal) => warnBeforeEnd({ client, box }, io, signal));
   const end = await shown(exec, { released, unheard }, io);
   if (end === undefined) throw await cutOff(client, { box, unheard }, io);
   return exitCode(end, options, io);

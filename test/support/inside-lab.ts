@@ -39,6 +39,7 @@ type Said = readonly [Frame["kind"], unknown];
 export class Inside {
   readonly #near: Duplex;
   readonly far: Duplex;
+  readonly stderr = new PassThrough();
   readonly #frames: Frame[] = [];
   readonly #news = new EventEmitter();
   readonly #routes: Routes;
@@ -73,7 +74,7 @@ export class Inside {
       streams: {
         stdin,
         stdout,
-        stderr: new PassThrough(),
+        stderr: this.stderr,
         setRaw: async (raw) => void (stdin instanceof FakeTerminal && stdin.setRawMode(raw)),
       },
     });

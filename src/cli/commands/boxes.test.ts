@@ -113,6 +113,13 @@ describe("p2prc ps", () => {
     assert.match(out[2] ?? "", /running\? \(its node does not answer\)$/);
   });
 
+  test("warns of those that end soon, with how to let them live", async () => {
+    const ending = { ...box, sandbox: { ...sandbox, expires: NOW + 5 * 60_000, endsSoon: true } };
+    const routes = { "GET /v1/boxes?ask=true": { value: { boxes: [box, ending] } } };
+    const { err } = await new CliLab({ routes }).p2prc("ps");
+    assert.deepEqual(err, ["box ends in 5m: `p2prc extend box 2h` lets it live longer"]);
+  });
+
   test("lists with --guests what others have here, and says when all is frozen", async () => {
     const stats = {
       id: sandbox.id,

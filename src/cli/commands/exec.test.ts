@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { CliLab, type Routes } from "../../../test/support/cli-lab.ts";
-import { box, FakeScreen, FakeTerminal, Inside, sandbox, touched } from "../../../test/support/inside-lab.ts";
+import { box, FakeScreen, FakeTerminal, Inside, NOW, sandbox, touched } from "../../../test/support/inside-lab.ts";
 import { Failure } from "../../core/light.ts";
 
 describe("p2prc exec", () => {
@@ -86,6 +86,25 @@ describe("p2prc exec", () => {
     const { exit, err } = await ended;
     assert.deepEqual([exit, stdin.raw], [4, false]);
     assert.match(err.join("\n"), /nothing answered Ctrl-C 5 times, so it was left.*is paused \(the owner paused it\)/);
+  });
+
+  test("warns in a terminal once, when the sandbox ends soon", async () => {
+    let endsSoon = false;
+    const seen = () => ({
+      value: { ...box, sandbox: { ...sandbox, expires: NOW + 600_000, ...(endsSoon ? { endsSoon } : {}) } },
+    });
+    const inside = new Inside({ "GET /v1/boxes/box": seen });
+    const lab = inside.lab({ stdin: new FakeTerminal(), stdout: new FakeScreen() });
+    const ended = lab.p2prc("exec", "box");
+    await inside.until("start");
+    await lab.clock.advance(60_000);
+    endsSoon = true;
+    for (let time = 0; time < 3; time++) await lab.clock.advance(120_000);
+    inside.say("end", { kind: "exited", code: 0 });
+    assert.equal((await ended).exit, 0);
+    const warned = String(inside.stderr.read()).match(/p2prc extend box 2h/g);
+    assert.equal(warned?.length, 1);
+    assert.equal(lab.asked.filter(({ route }) => route === "GET /v1/boxes/box").length, 2);
   });
 
   test("stays in a terminal that says something to each Ctrl-C", async () => {

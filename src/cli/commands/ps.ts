@@ -1,6 +1,7 @@
 /** p2prc ps: which sandboxes do I have elsewhere, and who has some here? */
 
 import type { Box, GuestSandbox } from "../../sandbox/index.ts";
+import { endWarning } from "../before-end.ts";
 import { boxFields, formatEnd, formatLeft, formatState } from "../boxes.ts";
 import { type Column, formatColumns } from "../columns.ts";
 import { command } from "../command.ts";
@@ -62,11 +63,13 @@ function printBoxes(boxes: readonly Box[], io: Io): void {
     io.err("you have no sandbox: `p2prc touch NODE` starts one");
     return;
   }
+  const now = io.clock.wallTime();
   print(
     columns,
-    boxes.map((box) => cellsOf(box, io.clock.wallTime())),
+    boxes.map((box) => cellsOf(box, now)),
     io,
   );
+  for (const warning of boxes.map((box) => endWarning(box, now))) if (warning !== undefined) io.err(warning, "warn");
 }
 
 function cellsOf(box: Box, now: number): readonly string[] {
