@@ -34,7 +34,7 @@ export interface Relaying {
 const MAX_FROM_INVITES = 16;
 
 export function openRelaying(parts: Parts, scope: Scope): Relaying {
-  const { identity, network, lending, table, own, config, clock, reachability } = parts;
+  const { identity, network, lending, table, own, config, clock, reachability, addresses } = parts;
   const log = parts.log.with({ room: "nat" });
   const inner = new InnerTls({ identity, clock });
   const existing = (id: NodeId) => network.existing(id);
@@ -63,6 +63,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
       keeper.look();
     }),
     reachability.changes.on(() => keeper.look()),
+    addresses.moves.on(() => keeper.moved()),
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
   const status = (): RelayStatus => ({
@@ -124,16 +125,18 @@ function* candidatesIn(parts: Parts): Iterable<RelayCandidate> {
   for (const row of parts.table.nodes.rows.all()) {
     const endpoints = publicEndpoints(parts, row);
     if (endpoints.length === 0) continue;
-    yield { id: row.id, endpoints, via: [], joined: row.relation !== undefined, rttMs: row.measures?.rttMs };
+    const { id, state, relation, measures } = row;
+    const about = { joined: relation !== undefined, rttMs: measures?.rttMs, doubtful: state === "suspect" };
+    yield { id, endpoints, via: [], ...about };
   }
 }
 
 /** Where a stranger answered and told everybody that it is; a friend also where an invite or a person said so. */
 function publicEndpoints({ table, allowed }: Parts, row: Row): readonly Endpoint[] {
-  const { state, proven, told, relation } = row;
-  if (relation !== undefined && state !== "suspect")
+  const { proven, told, relation } = row;
+  if (relation !== undefined)
     return table.nodes.dialable(row).endpoints.filter((endpoint) => mayDialGossiped(endpoint, allowed));
-  if (state !== "verified" || proven === undefined) return [];
+  if (proven === undefined) return [];
   return told.filter((endpoint) => formatEndpoint(endpoint) === formatEndpoint(proven));
 }
 

@@ -62,6 +62,35 @@ describe("a node that nobody can dial", () => {
     assert.deepEqual(lab.via, [fakeId(3)]);
   });
 
+  test("does without one that did not answer of late, but where there is no other", async () => {
+    await using lab = new Lab([node(1, { doubtful: true }), node(2), node(3), node(4)]);
+    await lab.clock.advance(0);
+    assert.deepEqual(lab.via, [fakeId(2), fakeId(3), fakeId(4)]);
+    lab.lose(fakeId(3));
+    await lab.clock.advance(0);
+    assert.deepEqual(lab.via, [fakeId(1), fakeId(2), fakeId(4)]);
+  });
+
+  test("is there again soon after its own line was away for long", async () => {
+    await using lab = new Lab([node(1), node(2), node(3)]);
+    await lab.clock.advance(0);
+    for (const id of lab.via) lab.silent.add(id);
+    for (const id of lab.via) lab.lose(id);
+    await lab.clock.advance(HOUR_MS);
+    lab.silent.clear();
+    await lab.clock.advance(35_000);
+    assert.equal(lab.via.length, 3);
+  });
+
+  test("goes back at once to those that it lost because the machine moved", async () => {
+    await using lab = new Lab([node(1), node(2), node(3)]);
+    await lab.clock.advance(0);
+    lab.keeper.moved();
+    for (const id of lab.via) lab.lose(id);
+    await lab.clock.advance(0);
+    assert.deepEqual([lab.via.length, lab.asked.length], [3, 6]);
+  });
+
   test("renews each before it ends, and leaves one that will not", async () => {
     await using lab = new Lab([node(1), node(2)]);
     await lab.clock.advance(0);
@@ -99,8 +128,8 @@ describe("a node that nobody can dial", () => {
 });
 
 function node(number: number, about: Partial<RelayCandidate> & { readonly host?: string } = {}): RelayCandidate {
-  const { host = `198.18.${number}.1`, joined = false, rttMs = number } = about;
-  return { id: fakeId(number), endpoints: [{ host, port: 8088 }], via: [], joined, rttMs };
+  const { host = `198.18.${number}.1`, joined = false, rttMs = number, doubtful = false } = about;
+  return { id: fakeId(number), endpoints: [{ host, port: 8088 }], via: [], joined, rttMs, doubtful };
 }
 
 /** Relays that answer at once, refuse, or say nothing. */

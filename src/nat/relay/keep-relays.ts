@@ -13,6 +13,8 @@ export interface RelayCandidate extends Dialable {
   /** A friend, or an own node. */
   readonly joined: boolean;
   readonly rttMs: number | undefined;
+  /** It did not answer of late: only where there is nobody else. @default it did */
+  readonly doubtful?: boolean;
 }
 
 export interface KeepRelaysDeps {
@@ -41,6 +43,10 @@ const TRY_MS = 4_000;
 /** The one that was lost may be back at once, as after an update. */
 const FIRST_REST_MS = 4_000;
 const LAST_REST_MS = 600_000;
+/** With no relay at all, and no answer from any, it is likely this node's own line that fails: it must not be missed when it is back. */
+const LONELY_REST_MS = 30_000;
+/** What is lost within this time after this machine moved is lost because of that. */
+const MOVED_MS = 15_000;
 /** Whoever holds for this long is forgiven what was before. */
 const STEADY_MS = 60_000;
 /** Of those that failed or were lost. */
@@ -55,7 +61,9 @@ interface Held {
 
 interface Rest {
   readonly failures: number;
-  readonly until: number;
+  readonly since: number;
+  /** It said no. */
+  readonly answered: boolean;
 }
 
 export class KeepRelays {
@@ -64,6 +72,7 @@ export class KeepRelays {
   readonly #held = new Map<NodeId, Held>();
   readonly #resting = new Map<NodeId, Rest>();
   #told: readonly NodeId[] = [];
+  #movedAt = Number.NEGATIVE_INFINITY;
   #wake: () => void = () => {};
 
   constructor(deps: KeepRelaysDeps, { count = 3 }: KeepRelaysOptions = {}) {
@@ -82,6 +91,13 @@ export class KeepRelays {
 
   /** Something has changed: a node that can be dialled, or whether this one can. */
   look(): void {
+    this.#wake();
+  }
+
+  /** This machine has other addresses, or slept: what failed before may work now. */
+  moved(): void {
+    this.#movedAt = this.#deps.clock.now();
+    this.#resting.clear();
     this.#wake();
   }
 
@@ -142,20 +158,26 @@ export class KeepRelays {
 
   /** The best for the places that are free, each in a network of its own; those that failed of late only where there is nobody else. */
   #choose(): readonly RelayCandidate[] {
-    const now = this.#deps.clock.now();
     const networks = new Set(Array.from(this.#held.values(), ({ candidate }) => networkOf(candidate)));
     const chosen: RelayCandidate[] = [];
-    const failed = ({ id }: RelayCandidate) => Number(this.#resting.has(id));
+    const failed = ({ id, doubtful }: RelayCandidate) => Number(doubtful === true || this.#resting.has(id));
     const inOrder = [...this.#deps.candidates()].sort((a, b) => failed(a) - failed(b) || byWorth(a, b));
     for (const candidate of inOrder) {
       const network = networkOf(candidate);
-      const isResting = (this.#resting.get(candidate.id)?.until ?? 0) > now;
-      if (network === undefined || networks.has(network) || isResting || this.#held.has(candidate.id)) continue;
+      if (network === undefined || networks.has(network) || this.#isPassedOver(candidate)) continue;
       networks.add(network);
       chosen.push(candidate);
       if (chosen.length === this.#count - this.#held.size) break;
     }
     return chosen;
+  }
+
+  #isPassedOver({ id }: RelayCandidate): boolean {
+    const rest = this.#resting.get(id);
+    if (this.#held.has(id) || rest === undefined) return this.#held.has(id);
+    const most = this.#held.size === 0 && !rest.answered ? LONELY_REST_MS : LAST_REST_MS;
+    const restMs = Math.min(most, FIRST_REST_MS * 2 ** (rest.failures - 1));
+    return this.#deps.clock.now() - rest.since < restMs;
   }
 
   async #try(candidate: RelayCandidate, signal: AbortSignal): Promise<void> {
@@ -186,17 +208,18 @@ export class KeepRelays {
     const held = this.#held.get(candidate.id);
     if (held?.link !== link) return;
     this.#held.delete(candidate.id);
-    if (this.#deps.clock.now() - held.since >= STEADY_MS) this.#resting.delete(candidate.id);
-    this.#failed(candidate, new Failure("link-lost", "its link has ended"));
+    const now = this.#deps.clock.now();
+    if (now - held.since >= STEADY_MS) this.#resting.delete(candidate.id);
+    if (now - this.#movedAt >= MOVED_MS) this.#failed(candidate, new Failure("link-lost", "its link has ended"));
     this.#wake();
   }
 
-  #failed({ id }: RelayCandidate, { message: why }: Failure): void {
+  #failed({ id }: RelayCandidate, { code, message: why }: Failure): void {
     const { clock, log } = this.#deps;
     const failures = (this.#resting.get(id)?.failures ?? 0) + 1;
-    const restMs = Math.min(LAST_REST_MS, FIRST_REST_MS * 2 ** (failures - 1));
     this.#resting.delete(id);
-    this.#resting.set(id, { failures, until: clock.now() + restMs });
+    const answered = code !== "unreachable" && code !== "timed-out" && code !== "link-lost";
+    this.#resting.set(id, { failures, since: clock.now(), answered });
     const [oldest] = this.#resting.keys();
     if (this.#resting.size > MAX_RESTING && oldest !== undefined) this.#resting.delete(oldest);
     log.debug("not reached through a relay", { node: shortNodeId(id), why });
