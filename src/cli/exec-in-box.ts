@@ -184,6 +184,7 @@ async function cutOff(
         hint: `the sandbox lives on until its time is over; \`p2prc ps\` shows it when ${place} is back`,
       });
     }
+    if (sandbox.state === "removing") return ended(box, place, sandbox.reason);
     const state = sandbox.state === "running" ? "runs on" : `is ${sandbox.state}`;
     const why = sandbox.reason === undefined ? "" : ` (${cleanText(sandbox.reason, 200)})`;
     const what = unheard.left
@@ -196,4 +197,10 @@ async function cutOff(
     if (error instanceof Failure) return error; // it is gone, or our own daemon is
     throw error;
   }
+}
+
+function ended(box: string, place: string, reason = "it was removed"): Failure {
+  return new Failure("link-lost", `${box} has ended on ${place}, and the command with it: ${cleanText(reason, 200)}`, {
+    hint: "`p2prc touch` starts another; `p2prc extend` in time lets one live longer",
+  });
 }

@@ -146,6 +146,11 @@ describe("p2prc exec", () => {
       { value: { ...box, reach: "lost" } },
       /attic does not answer any more: the command was cut off/,
     ],
+    [
+      "its time is over",
+      { value: { ...box, sandbox: { ...sandbox, state: "removing", reason: "its time is over" } } },
+      /box has ended on attic, and the command with it: its time is over/,
+    ],
     ["the link broke", { value: box }, /link to attic broke: .* the sandbox runs on/],
     [
       "it was paused",
