@@ -100,7 +100,7 @@ describe("answerKnocks", () => {
     const taken = createSocket("udp4");
     taken.bind(0, "0.0.0.0");
     await once(taken, "listening");
-    await answerKnocks(taken.address().port, AbortSignal.timeout(500));
+    await answerKnocks(taken.address().port, signal);
     taken.close();
     await answerKnocks(1, AbortSignal.abort());
   });
