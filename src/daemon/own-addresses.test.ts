@@ -52,6 +52,68 @@ describe("OwnAddresses", () => {
   });
 });
 
+describe("the moves of a machine", () => {
+  test("are told within five seconds of another address, after the addresses themselves", async () => {
+    const { own, clock, has, scope } = moving();
+    await using _ending = scope;
+    const order: string[] = [];
+    own.changes.on(() => order.push("addresses"));
+    own.moves.on((move) => order.push(move));
+    has.push("20.0.0.2");
+    await clock.advance(2_000);
+    assert.deepEqual(order, ["addresses", "changed"]);
+    has.pop();
+    await clock.advance(2_000);
+    assert.equal(order.length, 4);
+  });
+
+  test("are told after a sleep, in which the clock stood still and the calendar did not", async () => {
+    const { own, clock, scope } = moving();
+    await using _ending = scope;
+    const moves: string[] = [];
+    own.moves.on((move) => moves.push(move));
+    await clock.advance(60_000);
+    assert.deepEqual(moves, []);
+    clock.jumpWallTime(3_600_000);
+    await clock.advance(2_000);
+    assert.deepEqual(moves, ["slept"]);
+    await clock.advance(60_000);
+    assert.deepEqual(moves, ["slept"]);
+  });
+
+  test("are no such thing when the calendar is set back, or a little forward", async () => {
+    const { own, clock, scope } = moving();
+    await using _ending = scope;
+    own.moves.on((move) => assert.fail(move));
+    clock.jumpWallTime(-3_600_000);
+    await clock.advance(4_000);
+    clock.jumpWallTime(3_000);
+    await clock.advance(4_000);
+  });
+
+  test("can be waited for, until nobody wants to any more", async () => {
+    const { own, clock, has, scope } = moving();
+    await using _ending = scope;
+    const waiting = own.nextMove(scope.signal);
+    has.push("20.0.0.2");
+    await clock.advance(2_000);
+    assert.equal(await waiting, "changed");
+    const ending = new AbortController();
+    const inVain = own.nextMove(ending.signal);
+    ending.abort();
+    await assert.rejects(inVain, { name: "AbortError" });
+    await assert.rejects(own.nextMove(ending.signal), { name: "AbortError" });
+    assert.equal(own.moves.listenerCount, 0);
+  });
+});
+
+function moving() {
+  const [clock, scope, has] = [new VirtualClock(), new Scope(), ["192.168.0.2"]];
+  const own = addresses({ has, clock });
+  scope.spawn((signal) => own.run(signal));
+  return { clock, scope, has, own };
+}
+
 describe("Whereabouts", () => {
   test("are nowhere while nothing is lent", () => {
     const { told, near, port } = whereabouts([]);
