@@ -72,14 +72,17 @@ describe("a node that nobody can dial", () => {
   });
 
   test("is there again soon after its own line was away for long", async () => {
-    await using lab = new Lab([node(1), node(2), node(3)]);
+    await using lab = new Lab([node(1), node(2), node(3), node(4)]);
     await lab.clock.advance(0);
-    for (const id of lab.via) lab.silent.add(id);
+    for (const { id } of lab.candidates) lab.silent.add(id);
     for (const id of lab.via) lab.lose(id);
     await lab.clock.advance(HOUR_MS);
     lab.silent.clear();
     await lab.clock.advance(35_000);
     assert.equal(lab.via.length, 3);
+    lab.lose(lab.via[0] ?? fakeId(0));
+    await lab.clock.advance(0);
+    assert.equal(lab.via.length, 3); // nobody rests for what was not his fault
   });
 
   test("goes back at once to those that it lost because the machine moved", async () => {

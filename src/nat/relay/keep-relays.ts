@@ -185,6 +185,7 @@ export class KeepRelays {
     try {
       const ttlMs = await this.#inTime(candidate, this.#deps.register, signal);
       const link = await this.#inTime(candidate, this.#deps.answerOn, signal);
+      if (this.#held.size === 0) this.#forgive();
       const since = clock.now();
       this.#held.set(candidate.id, { candidate, link, since, renewAt: since + ttlMs / 2 });
       log.info("reached through a relay", { node: shortNodeId(candidate.id) });
@@ -223,6 +224,11 @@ export class KeepRelays {
     const [oldest] = this.#resting.keys();
     if (this.#resting.size > MAX_RESTING && oldest !== undefined) this.#resting.delete(oldest);
     log.debug("not reached through a relay", { node: shortNodeId(id), why });
+  }
+
+  /** This node reached nobody until now: who did not answer is not to blame. */
+  #forgive(): void {
+    for (const [id, { answered }] of this.#resting) if (!answered) this.#resting.delete(id);
   }
 
   #leaveAll(): void {
