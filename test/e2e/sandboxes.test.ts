@@ -73,10 +73,11 @@ describe("sandboxes from the command line", { skip: bubblewrapSkip(), timeout: 3
     await lab.barn("touch", "attic", "--name", "box");
     await lab.killAttic();
     const removed = await lab.barn("rm", "box");
-    assert.deepEqual(removed, {
-      exit: 0,
-      lines: ["attic has not confirmed it: box is removed there as soon as it can"],
-    });
+    // Where it takes longer than a second to see that nobody is there, it says what it is doing.
+    assert.deepEqual(
+      [removed.exit, removed.lines.at(-1)],
+      [0, "attic has not confirmed it: box is removed there as soon as it can"],
+    );
     await lab.startAttic();
     await untilTrue(async () => (await lab.lent()).length === 0);
   });
