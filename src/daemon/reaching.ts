@@ -177,7 +177,12 @@ function isBehindRouter({ told, near }: ReachingDeps["whereabouts"]): boolean {
 }
 
 /** Nodes that answered here or that a person joined, at an address that means something outside this house. */
-function helpersOf({ table, random, allowed }: ReachingDeps, isPublic: (address: string) => boolean): Helper[] {
+function helpersOf(
+  { table, random, allowed, whereabouts }: ReachingDeps,
+  isPublic: (address: string) => boolean,
+): Helper[] {
+  const here = new Set(whereabouts.told.map((address) => netgroup(address).host));
+  const isOutside = (host: string) => isPublic(host) && !here.has(netgroup(host).host);
   const isUsable = ({ state, relation }: Row) => state === "verified" || (state === "heard" && relation !== undefined);
   const usable = Array.from(table.nodes.rows.all()).filter(isUsable);
   return shuffled(usable, random)
@@ -185,7 +190,7 @@ function helpersOf({ table, random, allowed }: ReachingDeps, isPublic: (address:
     .flatMap((row) => {
       const { endpoints } = table.nodes.dialable(row);
       return ([6, 4] as const).flatMap((family): Helper[] => {
-        const endpoint = endpoints.find(({ host }) => isIP(host) === family && isPublic(host));
+        const endpoint = endpoints.find(({ host }) => isIP(host) === family && isOutside(host));
         if (endpoint === undefined) return [];
         const { host } = endpoint;
         return [{ id: row.id, endpoint, family, place: allowed.includes(host) ? host : netgroup(host).site }];

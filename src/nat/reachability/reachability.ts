@@ -56,6 +56,8 @@ const SETTLE_MS = 250;
 /** While nothing changes: after a minute, then twice as long each time, up to an hour. */
 const FIRST_MS = 60_000;
 const LAST_MS = 3_600_000;
+/** The port is the DHT's, which opens when lending begins: only where it has not done so another answers there. */
+const DHT_FIRST_MS = 800;
 /** While there was nobody to ask, whether there is somebody now. */
 const LOOK_MS = 2_000;
 
@@ -139,7 +141,7 @@ export class Reachability {
     const ports = candidates();
     if (helpers.length === 0) return false;
     await using scope = new Scope(signal);
-    for (const { udp } of ports) if (udp !== undefined) scope.spawn((running) => answerKnocks(udp, running));
+    for (const { udp } of ports) if (udp !== undefined) scope.spawn((running) => this.#answerKnocks(udp, running));
     const tried = await Promise.all(
       ports.map(async (candidate) => ({ candidate, answers: await this.#ask(candidate, helpers, scope.signal) })),
     );
@@ -148,6 +150,11 @@ export class Reachability {
     this.#set(verdict, clock.wallTime());
     log.debug("asked whether this node can be reached", { askedOf: verdict.askedOf, nat: this.reachable.nat });
     return verdict.askedOf >= ENOUGH;
+  }
+
+  async #answerKnocks(port: number, signal: AbortSignal): Promise<void> {
+    await this.#deps.clock.sleep(DHT_FIRST_MS, signal);
+    await answerKnocks(port, signal);
   }
 
   async #ask(candidate: Candidate, helpers: readonly Helper[], signal: AbortSignal): Promise<Answer[]> {

@@ -15,8 +15,9 @@ const REPLY = 0x13;
 const INTERNAL = 4;
 const PING = 0;
 const KNOCK_BYTES = 11;
-const KNOCKS = 3;
-const EVERY_MS = 400;
+/** As long as a dial by TCP may take. */
+const KNOCKS = 6;
+const EVERY_MS = 450;
 
 /** @returns whether something answered as a DHT endpoint does. IPv4 only, as the DHT */
 export async function knockUdp(
