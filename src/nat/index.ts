@@ -16,7 +16,7 @@ export { type ReachRoutesDeps, serveReach } from "./reachability/serve.ts";
 export type { Candidate, Reachable, Self, Verdict } from "./reachability/verdict.ts";
 export { Arrivals, type ArrivalsDeps } from "./relay/arrivals.ts";
 export { askRegister } from "./relay/ask.ts";
-export { type RelayMode, relayModes, RelayStatus } from "./relay/contract.ts";
+export { type RelayMode, RelayStatus } from "./relay/contract.ts";
 export { KeepRelays, type KeepRelaysDeps, type RelayCandidate } from "./relay/keep-relays.ts";
 export type { RelayRank } from "./relay/quotas.ts";
 export { Relay, type RelayDeps, type RelayOptions } from "./relay/relay.ts";

@@ -1,5 +1,6 @@
 /**
- * Ways to a node through others: the relays that it names, or where it names none, my own friends that may hold a link to it.
+ * Ways to a node through others: the relays that it names, then my own friends that may hold a link to it: what it named may be
+ * long ago.
  *
  * A relay is reached by itself, never through a further one. TLS inside ends at the node that is meant: a relay that drops, delays or
  * changes what it passes on makes this way fail, with its name in the reason, and the next one is tried.
@@ -16,7 +17,7 @@ export interface RelayedWaysDeps {
   readonly reach: Reach;
   /** Where to dial a relay. Undefined: nothing is known of it that may be believed. */
   readonly relay: (id: NodeId, target: NodeId) => Dialable | undefined;
-  /** Who may hold a link to a node that names no relay. */
+  /** Who may hold a link to a node, whatever relays it names. */
   readonly helpers: (target: NodeId) => readonly NodeId[];
   readonly nameOf: (id: NodeId) => string;
   readonly clock: Clock;
@@ -26,7 +27,9 @@ export interface RelayedWaysDeps {
 const DELAY_MS = 2_000;
 /** The next relay gets its turn while the one before is still trying. */
 const STAGGER_MS = 500;
+/** A record names at most so many. */
 const MAX_RELAYS = 3;
+const MAX_HELPERS = 3;
 /** A link to the relay (happy eyeballs), a stream, and a handshake inside. */
 const TIMEOUT_MS = 15_000;
 
@@ -42,10 +45,10 @@ export class RelayedWays implements Passage {
   ways(target: Dialable): readonly PassageWay[] {
     if (this.#linking.has(target.id)) return [];
     const { id, helpers } = this.#deps;
-    const wanted = target.via.length > 0 ? target.via : helpers(target.id);
-    return [...new Set(wanted)]
+    const named = target.via.slice(0, MAX_RELAYS);
+    const others = helpers(target.id).filter((helper) => !named.includes(helper));
+    return [...new Set([...named, ...others.slice(0, MAX_HELPERS)])]
       .filter((via) => via !== id && via !== target.id)
-      .slice(0, MAX_RELAYS)
       .map((via, index) => this.#way(via, target.id, DELAY_MS + index * STAGGER_MS));
   }
 

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { FakeLink, fakeId, fakeReach } from "../../../test/support/fake-link.ts";
+import { VirtualClock } from "../../../test/support/virtual-clock.ts";
+import type { NodeId } from "../../core/index.ts";
+import type { Path } from "../../network/index.ts";
+import { RelayedWays } from "./relayed-ways.ts";
+
+const [me, attic, garage, cellar, shed] = [fakeId(1), fakeId(2), fakeId(3), fakeId(4), fakeId(5)];
+const never = new AbortController().signal;
+
+describe("the ways to a node through others", () => {
+  test("lead through the relays that it names, after what is better had its time, one after the other", () => {
+    const lab = new Lab();
+    assert.deepEqual(
+      lab.ways([garage, cellar]).map(({ kind, address, delayMs }) => [kind, address, delayMs]),
+      [
+        ["relayed", "via garage", 2_000],
+        ["relayed", "via cellar", 2_500],
+      ],
+    );
+  });
+
+  test("lead through friends then, at most three of each, and never through itself or this node", () => {
+    const lab = new Lab();
+    lab.helpers = [garage, attic, shed, fakeId(7), fakeId(8), fakeId(9)];
+    assert.deepEqual(lab.names([garage, me, cellar, fakeId(6)]), ["garage", "cellar", "shed", "7"]);
+    assert.deepEqual(lab.names([]), ["garage", "shed"]);
+  });
+
+  test("do not lead through a relay of which nothing is known, or which is itself behind one", async () => {
+    const lab = new Lab();
+    await assert.rejects(lab.open(cellar), { message: "cellar cannot be reached: nothing is known of it" });
+    lab.known.add(garage);
+    lab.links.push(new RelayedLink({ clock: lab.clock, peer: garage }));
+    await assert.rejects(lab.open(garage), {
+      message: "garage cannot be reached: it is itself reached through another one",
+    });
+  });
+
+  test("are none to a relay while it is dialled as one, so that none waits for itself", async () => {
+    const lab = new Lab();
+    lab.known.add(garage);
+    const opening = lab.open(garage);
+    assert.deepEqual(lab.passage.ways({ id: garage, endpoints: [], via: [cellar] }), []);
+    await assert.rejects(opening, { code: "unreachable" });
+    assert.equal(lab.passage.ways({ id: garage, endpoints: [], via: [cellar] }).length, 1);
+  });
+});
+
+class RelayedLink extends FakeLink {
+  override readonly path: Path = { kind: "relayed", remote: "via somebody" };
+}
+
+class Lab {
+  readonly clock = new VirtualClock();
+  readonly known = new Set<NodeId>();
+  readonly links: FakeLink[] = [];
+  helpers: readonly NodeId[] = [];
+  readonly passage = new RelayedWays({
+    id: me,
+    inner: { dial: () => Promise.reject(new Error("nothing is dialled here")) },
+    reach: fakeReach(() => this.links),
+    relay: (id) => (this.known.has(id) ? { id, endpoints: [], via: [] } : undefined),
+    helpers: () => this.helpers,
+    nameOf: (id) => names.get(id) ?? String([...Array(10).keys()].find((number) => fakeId(number) === id)),
+    clock: this.clock,
+  });
+
+  ways(via: readonly NodeId[]) {
+    return this.passage.ways({ id: attic, endpoints: [], via });
+  }
+
+  names(via: readonly NodeId[]): readonly string[] {
+    return this.ways(via).map(({ address }) => address.slice("via ".length));
+  }
+
+  async open(via: NodeId) {
+    const [way] = this.ways([via]);
+    assert.ok(way);
+    return await way.open(never);
+  }
+}
+
+const names = new Map([
+  [garage, "garage"],
+  [cellar, "cellar"],
+  [shed, "shed"],
+]);
