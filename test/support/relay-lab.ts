@@ -30,7 +30,7 @@ export interface RelayNodeOptions {
   readonly inner?: InnerTlsOptions;
   /** What others are to it. @default strangers */
   readonly rankOf?: (id: NodeId) => RelayRank;
-  /** Others know it to be at these relays. */
+  /** Relays that it knows. */
   readonly relays?: () => readonly Dialable[];
   /** Takes who arrives. @default its network */
   readonly take?: (pipe: Pipe) => void;
@@ -84,7 +84,7 @@ export class RelayNode implements AsyncDisposable {
       inner: this.inner,
       reach: network,
       relay: (other) => relays().find((relay) => relay.id === other),
-      helpers: () => relays().map((relay) => relay.id),
+      helpers: () => [],
       nameOf: () => "garage",
       clock,
     });
