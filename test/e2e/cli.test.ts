@@ -114,7 +114,8 @@ describe("the program and its daemon", { timeout: 240_000 }, () => {
 describe("p2prc demo", { timeout: 240_000 }, () => {
   test("plays to its end and leaves nothing behind", async () => {
     await using machines = await Machines.open();
-    const { exit, lines } = await machines.run("here", ["demo"]);
+    const playing = await machines.start("here", ["demo"], { maxMs: 120_000 });
+    const { exit, lines } = await playing.ended;
     assert.equal(exit, 0, lines.join("\n"));
     const text = lines.join("\n");
     assert.match(text, /2 nodes of 2 answered in \S+ \w+, over 2 hops; 1 new/);
@@ -125,6 +126,9 @@ describe("p2prc demo", { timeout: 240_000 }, () => {
       text,
       /box on barn {3}running .*\nattic\$ ssh .*\nbox\n.*\nattic\$ cat answer\n42\n.*\nremoved box from barn\n/s,
     );
+    const picture = /is here until you remove it: (\S+)/.exec(text)?.[1] ?? "";
+    const { width, height } = sizeOfPng(readFileSync(picture));
+    assert.deepEqual([width, height], [640, 360]);
     assert.deepEqual(leftOvers(machines.folder), []);
     assert.equal(existsSync(machines.homeOf("here")), false);
   });
@@ -252,4 +256,9 @@ async function gone(pid: number): Promise<void> {
 async function untilTrue(isTrue: () => boolean): Promise<void> {
   for (let tries = 0; tries < 400 && !isTrue(); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(isTrue());
+}
+
+function sizeOfPng(file: Buffer): { readonly width: number; readonly height: number } {
+  assert.equal(file.toString("latin1", 1, 4), "PNG");
+  return { width: file.readUInt32BE(16), height: file.readUInt32BE(20) };
 }

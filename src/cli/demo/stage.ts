@@ -42,7 +42,8 @@ const SCENE_MS = 60_000;
 
 export class Stage implements AsyncDisposable {
   readonly #io: Io;
-  readonly #folder: string;
+  /** In which all of them are, and commands are typed. Gone with the stage. */
+  readonly folder: string;
   readonly #machines: readonly string[];
   readonly played: Played[] = [];
 
@@ -51,13 +52,13 @@ export class Stage implements AsyncDisposable {
   }
 
   private constructor(folder: string, machines: readonly string[], io: Io) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#machines = machines;
     this.#io = io;
   }
 
   homeOf(machine: string): string {
-    return join(this.#folder, machine);
+    return join(this.folder, machine);
   }
 
   /** Types the command, shows what comes of it. @returns what it printed @throws {Failure} when it fails */
@@ -82,11 +83,11 @@ export class Stage implements AsyncDisposable {
         ...withoutOwn(machine.environment),
         P2PRC_HOME: this.homeOf(on),
         NO_COLOR: "1",
-        NODE_COMPILE_CACHE: join(this.#folder, "cache"),
+        NODE_COMPILE_CACHE: join(this.folder, "cache"),
       };
       const [file, args] = program === undefined ? [machine.node, [machine.bin, ...words]] : [program, words];
       const child = spawn(file, args, {
-        cwd: this.#folder,
+        cwd: this.folder,
         env,
         stdio: ["ignore", "pipe", "pipe"],
         signal: waiting,
@@ -106,7 +107,7 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { signal } = new AbortController();
     const stopped = await Promise.allSettled(this.#machines.map((machine) => this.#clear(machine, signal)));
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
     for (const one of stopped) if (one.status === "rejected") throw one.reason;
   }
 

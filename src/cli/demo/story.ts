@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { Io } from "../io.ts";
+import { render } from "./render.ts";
 import type { Stage } from "./stage.ts";
 
 export const machines = ["attic", "barn", "cellar"] as const;
@@ -16,8 +17,12 @@ interface Listed {
   }[];
 }
 
-/** @param sandboxes whether this machine can make them */
-export async function story(stage: Stage, io: Io, { sandboxes }: { readonly sandboxes: boolean }): Promise<void> {
+/** @param sandboxes whether this machine can make them @returns where the picture is that they drew */
+export async function story(
+  stage: Stage,
+  io: Io,
+  { sandboxes }: { readonly sandboxes: boolean },
+): Promise<string | undefined> {
   const say = narrator(io);
   say("Three machines, played by three folders on this one. Each runs the real program, with its own key.");
   say(
@@ -65,6 +70,18 @@ export async function story(stage: Stage, io: Io, { sandboxes }: { readonly sand
   say(`${sandboxes ? 8 : 7}. The owner decides`, "barn sees who may use it, and ends it when it likes.");
   await stage.play({ on: "barn", words: ["grants"] });
   await stage.play({ on: "barn", words: ["revoke", "attic"] });
+  return sandboxes ? await draw(stage, say) : undefined;
+}
+
+/** One sandbox on each of the others: a node is not its own guest. */
+async function draw(stage: Stage, say: ReturnType<typeof narrator>): Promise<string> {
+  say(
+    "9. Many machines, one picture",
+    "barn lets attic in again, and so does cellar. attic starts a sandbox on each, puts a small ray tracer there, and maps it over the strips of a picture: who is free takes the next strip.",
+  );
+  await befriend(stage, "barn", "attic");
+  await befriend(stage, "cellar", "attic");
+  return await render(stage, "attic");
 }
 
 async function borrow(stage: Stage, say: ReturnType<typeof narrator>): Promise<void> {
