@@ -38,6 +38,14 @@ describe("Epoch", () => {
       false,
     ],
     [
+      "a clock that goes back at once",
+      [
+        [1_000, 0],
+        [998, 0],
+      ],
+      false,
+    ],
+    [
       "a packet that was overtaken",
       [
         [1_000, 0],
