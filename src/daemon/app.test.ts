@@ -116,7 +116,8 @@ describe("the application", () => {
 });
 
 const relay = { counts: { streams: 0, opened: 0, bytes: 0, refused: 0, overQuota: 0 }, registered: 0, via: [] };
-const noGauges = { links: {}, callers: 0, nodes: {}, lends: false, guests: 0, junkRecords: 0, relay };
+const punch = { endpoints: 0, nodesKnown: 0, pending: 0, connections: 0 };
+const noGauges = { links: {}, callers: 0, nodes: {}, lends: false, guests: 0, junkRecords: 0, relay, punch };
 
 function world(log: Log, caller: Caller = { kind: "local" }) {
   const role = caller.kind === "local" ? ("local" as const) : ("anonymous" as const);

@@ -8,7 +8,7 @@ import { Scope } from "../base/index.ts";
 import { type Caller, Failure } from "../core/index.ts";
 import { serveMeasure } from "../measure/index.ts";
 import { CallBack, serveCallBack, serveReach } from "../nat/index.ts";
-import type { RawRequest } from "../network/index.ts";
+import type { Punch, RawRequest } from "../network/index.ts";
 import { openToken } from "../store/index.ts";
 import { serveTable } from "../table/index.ts";
 import { buildApp, handlerOf } from "./app.ts";
@@ -19,7 +19,7 @@ import { LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
 import { openOwnerSide, type OwnerSide } from "./owner-side.ts";
 import { buildParts, type Parts } from "./parts.ts";
-import { openPunching } from "./punching.ts";
+import { openPunching, withPunching } from "./punching.ts";
 import { openRelaying, type Relaying } from "./relaying.ts";
 import { reachOf } from "./reaching.ts";
 import { serveDaemon } from "./serve.ts";
@@ -47,7 +47,7 @@ export class Daemon implements AsyncDisposable {
       const owner = openOwnerSide(parts, scope);
       const relaying = openRelaying(parts, scope);
       const punch = openPunching(parts, scope);
-      const surface = await answer({ parts, guest, owner, relaying }, scope, signal);
+      const surface = await answer({ parts, guest, owner, relaying, punch }, scope, signal);
       connect(parts, scope);
       run(parts, scope);
       scope.spawn((ending) => guest.run(ending));
@@ -85,21 +85,26 @@ interface Sides {
   readonly guest: GuestSide;
   readonly owner: OwnerSide;
   readonly relaying: Relaying;
+  readonly punch: Punch;
 }
 
 /** From here on requests are answered, on every carrier and on the local socket. */
-async function answer({ parts, guest, owner, relaying }: Sides, scope: Scope, signal: AbortSignal): Promise<Surface> {
+async function answer(
+  { parts, guest, owner, relaying, punch }: Sides,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<Surface> {
   const { answering, grants, log, home, random } = parts;
   const sockets: { local?: LocalServer } = {};
   const callerOf = (request: RawRequest): Caller =>
     sockets.local?.brought(request) === true ? { kind: "local" } : answering.callerOf(request);
-  const metrics = new Metrics(() => gauges(parts, relaying));
+  const metrics = new Metrics(() => gauges({ parts, relaying, punch }));
   const { app, routes } = await buildApp({
     log,
     metrics,
     guard: { callerOf: ({ raw }) => callerOf(raw), roleOf: (caller) => grants.roleOf(caller) },
     plugins: [
-      ...pluginsOf({ parts, owner, relaying }, metrics),
+      ...pluginsOf({ parts, owner, relaying, punch }, metrics),
       ...guest.plugins,
       ...owner.plugins,
       ...relaying.plugins,
@@ -115,19 +120,19 @@ async function answer({ parts, guest, owner, relaying }: Sides, scope: Scope, si
   return { routes, tunnels };
 }
 
-function pluginsOf({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Metrics) {
+function pluginsOf({ parts, owner, relaying, punch }: Omit<Sides, "guest">, metrics: Metrics) {
   const { table, network, allowed, clock, log } = parts;
   return [
     pluginOfDaemon({ parts, owner, relaying }, metrics),
     serveTable({ table, clock, log: log.with({ room: "table" }) }),
     pluginOfMeasure(parts),
     pluginOfAccess(parts, relaying),
-    serveReach({ dialBack: parts.dialBack, show: () => reachOf(parts) }),
+    serveReach({ dialBack: parts.dialBack, show: () => withPunching(reachOf(parts), punch.state) }),
     serveCallBack(new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock })),
   ];
 }
 
-function pluginOfDaemon({ parts, owner, relaying }: Omit<Sides, "guest">, metrics: Metrics) {
+function pluginOfDaemon({ parts, owner, relaying }: Omit<Sides, "guest" | "punch">, metrics: Metrics) {
   const { leases, runtime } = owner;
   const { network, table, lending, logFile, stop, own, twins, identity } = parts;
   const describe = (): NodeDescription => {
@@ -207,7 +212,7 @@ function run({ addresses, own, table, specs, rounds, grants }: Parts, scope: Sco
   for (const part of [addresses, own, table, specs, rounds, grants]) scope.spawn((signal) => part.run(signal));
 }
 
-function gauges(parts: Parts, { status }: Relaying) {
+function gauges({ parts, relaying, punch }: Pick<Sides, "parts" | "relaying" | "punch">) {
   const { network, answering, lending, grants, table } = parts;
   const links: Record<string, number> = {};
   for (const { path } of network.links) links[path.kind] = (links[path.kind] ?? 0) + 1;
@@ -218,6 +223,7 @@ function gauges(parts: Parts, { status }: Relaying) {
     lends: lending.on,
     guests: grants.list().filter(({ ended }) => !ended).length,
     junkRecords: table.counts.bad,
-    relay: status(),
+    relay: relaying.status(),
+    punch: punch.state,
   };
 }

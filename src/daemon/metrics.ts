@@ -15,6 +15,7 @@ export interface Gauges {
     readonly registered: number;
     readonly via: readonly unknown[];
   };
+  readonly punch: Readonly<Record<"endpoints" | "nodesKnown" | "pending" | "connections", number>>;
 }
 
 interface Row {
@@ -90,6 +91,10 @@ export class Metrics {
       },
       { name: "p2prc_relay_registered", help: "Nodes reached through this one.", read: () => now().relay.registered },
       { name: "p2prc_relays", help: "Nodes through which this one is reached.", read: () => now().relay.via.length },
+      { name: "p2prc_dht_endpoints", help: "Ends of the DHT that are open here.", read: () => now().punch.endpoints },
+      { name: "p2prc_dht_nodes", help: "Nodes of the DHT that answered lately.", read: () => now().punch.nodesKnown },
+      { name: "p2prc_punch_pending", help: "Handshakes of others under way.", read: () => now().punch.pending },
+      { name: "p2prc_punched", help: "Connections that others punched.", read: () => now().punch.connections },
       { name: "process_resident_memory_bytes", help: "Resident memory.", read: () => process.memoryUsage.rss() },
       { name: "process_cpu_seconds_total", help: "CPU time since the start.", read: cpuSeconds },
     ];

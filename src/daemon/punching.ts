@@ -7,7 +7,7 @@ import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import type { Clock, Scope } from "../base/index.ts";
 import { classifyAddress, DEFAULT_PORT, type Endpoint, mayDialGossiped } from "../core/index.ts";
-import type { Self } from "../nat/index.ts";
+import type { ReachReply, Self } from "../nat/index.ts";
 import { FoundByKey, Punch, type PunchOptions, type PunchRole, type PunchState } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
 import type { Parts } from "./parts.ts";
@@ -19,7 +19,7 @@ const NEIGHBOURS = 16;
 /** What a query of the DHT asks at first, and some. */
 const MAX_BOOTSTRAP = 32;
 /** The table changes often and is large; the DHT is in no hurry. */
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 1_000;
 
 export function openPunching(parts: Parts, scope: Scope): Punch {
   const { identity, clock, random, network, own, table, grants, carrier, allowed, outlook, config } = parts;
@@ -64,6 +64,22 @@ export function openPunching(parts: Parts, scope: Scope): Punch {
   return punch;
 }
 
+/** For `GET /v1/reach`: whether this node can punch, and why not. */
+export function withPunching(reach: ReachReply, state: PunchState): ReachReply {
+  return { ...reach, findings: [...reach.findings, findingOf(state)] };
+}
+
+function findingOf({ reason, off, broken, nodesKnown }: PunchState): ReachReply["findings"][number] {
+  const about = "punching";
+  if (off !== undefined) return { about, ok: true, words: off };
+  if (broken !== undefined) {
+    const fix = "use a system with glibc 2.33 or newer (Debian 12); until then TCP and relays carry everything";
+    return { about, ok: false, words: broken, fix };
+  }
+  if (reason !== undefined) return { about, ok: true, words: reason }; // so it is for the first of a network
+  return { about, ok: true, words: `possible, ${nodesKnown} ends of other nodes help` };
+}
+
 /** Nodes that answered here, or that a person joined, and that say that UDP reaches them. */
 function bootstrapOf({ table, identity, allowed }: Parts): readonly Endpoint[] {
   const isMeant = ({ id, state, relation, record }: Row) =>
@@ -91,7 +107,7 @@ function roleOf(parts: Parts): PunchRole {
   const { own, lending } = parts;
   const { addresses, udpPort: told } = own.latest.record;
   const publicHost = told === 0 ? undefined : addresses.find((address) => isIPv4(address));
-  return { answers: lending.on, port: udpPort(parts), publicHost: lending.on ? publicHost : undefined };
+  return { answers: lending.listening, port: udpPort(parts), publicHost: lending.listening ? publicHost : undefined };
 }
 
 /** The same number as of TCP where that is possible: one rule on a router is easier to understand than two. */

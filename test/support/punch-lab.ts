@@ -113,8 +113,8 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 /** Looks every 10 ms, for at most 10 s. */
-export async function until(come: () => boolean): Promise<void> {
-  for (let tries = 0; !come(); tries++) {
+export async function until(come: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await come()); tries++) {
     if (tries === 1_000) throw new Error("it did not come about within 10 s");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

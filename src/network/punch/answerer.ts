@@ -10,11 +10,12 @@ import { peerOf, pipeFrom } from "./dial.ts";
 import type { Doorkeeper, Visit } from "./doorkeeper.ts";
 import {
   type Address,
+  announceNow,
   boundFrames,
   type Dht,
   type DhtServer,
   type Engine,
-  quieten,
+  quietenServer,
   type SecretStream,
 } from "./engine.ts";
 import { beGreeted } from "./greeting.ts";
@@ -73,9 +74,9 @@ export class Answerer implements AsyncDisposable {
     return this.#server.relayAddresses.length;
   }
 
-  /** Looks for better ones soon, and tells those that it is still there. */
+  /** Looks for better ones, and tells those that it is still there. */
   announce(): void {
-    this.#server.refresh();
+    announceNow(this.#server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,7 +90,7 @@ export class Answerer implements AsyncDisposable {
     const { keys, log } = this.#deps;
     try {
       await this.#server.listen(keys.keyPair);
-      quieten(this.#server);
+      quietenServer(this.#server);
     } catch (error) {
       if (!this.#scope.signal.aborted) log.error("announcing this node in the DHT failed", { error });
     }

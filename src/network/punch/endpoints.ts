@@ -6,7 +6,7 @@
  */
 
 import { type Clock, type Log, Scope } from "../../base/index.ts";
-import type { Address, Dht, DhtOptions, Engine } from "./engine.ts";
+import { type Address, type Dht, type DhtOptions, type Engine, refreshNow } from "./engine.ts";
 
 export interface EndpointsDeps {
   readonly engine: Engine;
@@ -66,7 +66,7 @@ export class Endpoints implements AsyncDisposable {
     this.#bootstrap = bootstrap;
     for (const dht of this.#all) {
       dht.bootstrapNodes = [...bootstrap, ...this.#siblings()];
-      dht.refresh();
+      refreshNow(dht);
     }
   }
 

@@ -4,7 +4,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { freePorts, LOOPBACK } from "../../../test/support/punch-lab.ts";
-import { boundFrames, type DhtOptions, loadEngine, quieten, type SecretStream } from "./engine.ts";
+import {
+  boundFrames,
+  type Dht,
+  type DhtOptions,
+  loadEngine,
+  quietenDht,
+  quietenServer,
+  refreshNow,
+  type SecretStream,
+} from "./engine.ts";
 
 describe("the engine", () => {
   for (const bootstrap of [undefined, null, false, "node1.example:49737"]) {
@@ -69,8 +78,8 @@ describe("boundFrames", () => {
   });
 });
 
-describe("quieten", () => {
-  test("makes the library ping its relays every 15 s instead of every 3", async () => {
+describe("an idle end", () => {
+  test("pings its relays every 20 s, where the library does every 3", async () => {
     const { openDht } = await loadEngine();
     const options = await plain();
     const dht = openDht({ ...options, publicHost: LOOPBACK });
@@ -83,10 +92,33 @@ describe("quieten", () => {
       pauses.push(ms);
       return Promise.resolve();
     };
-    quieten(server);
+    quietenServer(server);
     await sleeper.pause(3_000);
     await sleeper.pause(1_000);
-    assert.deepEqual(pauses, [15_000, 1_000]);
+    assert.deepEqual(pauses, [20_000, 1_000]);
+    await dht.destroy({ force: true });
+  });
+
+  test("looks at its table and for nodes a quarter as often, and always where it knows nobody", async () => {
+    const engine = await loadEngine();
+    const dht = engine.openDht(await plain());
+    assert.ok(dht._pingSome !== undefined, "the library has changed");
+    let [looks, refreshes] = [0, 0];
+    let nodes = [{ host: LOOPBACK, port: 8088 }];
+    const fake = { toArray: () => nodes, _pingSome: () => void looks++, refresh: () => void refreshes++ };
+    const idle = fake as unknown as Dht;
+    quietenDht(idle);
+    const tick = () => {
+      fake._pingSome();
+      fake.refresh();
+    };
+    for (let ticks = 0; ticks < 8; ticks++) tick();
+    assert.deepEqual([looks, refreshes], [2, 2]);
+    refreshNow(idle);
+    assert.equal(refreshes, 3);
+    nodes = [];
+    for (let ticks = 0; ticks < 8; ticks++) tick();
+    assert.deepEqual([looks, refreshes], [10, 11]);
     await dht.destroy({ force: true });
   });
 });

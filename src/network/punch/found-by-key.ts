@@ -27,7 +27,7 @@ export interface FoundByKeyDeps {
 /** After the addresses that are known: most of the time one of them is right. */
 const DELAY_MS = 1_000;
 /** Whoever is asked for again and again moves no more often than this. */
-const REMEMBERED_MS = 60_000;
+const REMEMBERED_MS = 15_000;
 const MAX_REMEMBERED = 256;
 const FIND_MS = 10_000;
 /** Two round trips; there may be four addresses. */

@@ -80,7 +80,7 @@ declare module "hyperdht" {
     refresh(): void;
     close(): Promise<void>;
     readonly relayAddresses: readonly Address[];
-    readonly _announcer: { readonly _sleeper: { pause(ms: number): Promise<void> } } | null;
+    readonly _announcer: { readonly _sleeper: { pause(ms: number): Promise<void>; resume(): void } } | null;
   }
 
   export interface Options {
@@ -109,9 +109,8 @@ declare module "hyperdht" {
     fullyBootstrapped(): Promise<void>;
     mutablePut(keyPair: KeyPair, value: Buffer, options: { seq: number }): Promise<unknown>;
     mutableGet(publicKey: Buffer): Promise<{ readonly value: Buffer; readonly seq: number } | null>;
-    ping(to: Address): Promise<unknown>;
-    addNode(node: Address): void;
-    refresh(): void;
+    /** Looks for nodes in the background; every 5 min by itself. */
+    refresh: () => void;
     toArray(options?: { limit?: number }): Address[];
     remoteAddress(): Address | null;
     destroy(options?: { force?: boolean }): Promise<void>;
@@ -119,6 +118,8 @@ declare module "hyperdht" {
     bootstrapNodes: Address[];
     /** Which nodes that others name may be asked. */
     _filterNode: ((node: Address) => boolean) | null;
+    /** Asks some nodes of the routing table whether they are there, every 40 s. */
+    _pingSome?: () => void;
     readonly host: string | null;
     readonly port: number;
     readonly randomized: boolean;

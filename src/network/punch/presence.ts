@@ -127,11 +127,13 @@ export class Presence implements AsyncDisposable {
   /** What is due by now. */
   async tend(bootstrap: readonly Address[], signal: AbortSignal): Promise<void> {
     const now = this.#deps.clock.now();
-    if (this.#fedWith !== JSON.stringify(bootstrap)) this.#endpoints.feed(bootstrap);
+    const isNews = this.#fedWith !== JSON.stringify(bootstrap);
     this.#fedWith = JSON.stringify(bootstrap);
+    if (isNews) this.#endpoints.feed(bootstrap);
     if (this.#answerer === undefined) return;
     await this.#endpoints.resize(wantedEndpoints(bootstrap));
-    if (now - this.#announcedAt >= ANNOUNCE_MS || !this.isFound) {
+    if (isNews) this.#published = undefined;
+    if (isNews || now - this.#announcedAt >= ANNOUNCE_MS || !this.isFound) {
       this.#announcedAt = now;
       this.#answerer.announce();
     }

@@ -97,7 +97,7 @@ export interface PunchOptions extends DoorkeeperOptions {
 /** TCP gets a head start: where it can be had it is ten times as fast. */
 const HEAD_START_MS = 300;
 const TICK_MS = 30_000;
-/** While a node that wants to be found has nobody to ask yet. */
+/** While a node that wants to be found has met nobody yet. */
 const EAGER_TICK_MS = 5_000;
 const SAVE_MS = 10 * 60_000;
 
@@ -200,7 +200,9 @@ export class Punch implements Passage, AsyncDisposable {
       await this.#turn(signal);
       this.#tell();
       await using rest = new Scope(signal);
-      const tickMs = this.#role.answers && this.#presence === undefined ? EAGER_TICK_MS : TICK_MS;
+      const { nodes = [], isPublished = false } = this.#presence ?? {};
+      const isAlone = this.#role.answers && (nodes.length === 0 || !isPublished);
+      const tickMs = isAlone ? EAGER_TICK_MS : TICK_MS;
       await Promise.race([woken, this.#deps.clock.sleep(tickMs, rest.signal)]);
     }
   }
