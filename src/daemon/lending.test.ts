@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { silentLog, systemClock } from "../base/index.ts";
 import { type Endpoint, Failure } from "../core/index.ts";
 import { identityFromSeed, type ListenOptions, TcpCarrier } from "../network/index.ts";
+import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { Lending, type LendingOptions } from "./lending.ts";
 
 const never = new AbortController().signal;
@@ -13,7 +14,7 @@ describe("Lending", () => {
   test("listens at the default port, and tells where", async () => {
     await using lab = new Lab();
     await lab.lending.turn(true, never);
-    assert.deepEqual([lab.lending.on, lab.told], [true, [[{ host: "::", port: 8088 }]]]);
+    assert.deepEqual([lab.lending.on, lab.told.at(-1)], [true, [{ host: "::", port: 8088 }]]);
   });
 
   test("takes the next free port where nobody named one", async () => {
@@ -41,7 +42,10 @@ describe("Lending", () => {
     const identity = await identityFromSeed(Buffer.alloc(32, 5));
     const carrier = new TcpCarrier({ identity, clock: systemClock, isTrusted: () => true });
     const listen = (options: ListenOptions, signal: AbortSignal) => carrier.listen(() => {}, options, signal);
-    const lending = new Lending({ listen, changed: () => {}, log: silentLog }, { port, hosts: ["127.0.0.1"] });
+    const lending = new Lending(
+      { listen, changed: () => {}, needed: () => false, clock: systemClock, log: silentLog },
+      { port, hosts: ["127.0.0.1"] },
+    );
     await assert.rejects(lending.turn(true, never), {
       code: "port-in-use",
       message: new RegExp(`^port ${port} is taken by .+ \\(process ${process.pid}\\)$`),
@@ -53,7 +57,7 @@ describe("Lending", () => {
   test("gives the port back when it is turned off, and may be turned on again", async () => {
     await using lab = new Lab();
     for (const on of [true, true, false, false, true]) await lab.lending.turn(on, never);
-    assert.deepEqual([lab.asked, lab.open, lab.told.length], [[8088, 8088], 1, 3]);
+    assert.deepEqual([lab.asked, lab.open, lab.moves], [[8088, 8088], 1, 3]);
   });
 
   test("listens where it did before, though any port would do", async () => {
@@ -78,9 +82,49 @@ describe("Lending", () => {
     assert.deepEqual([lab.lending.on, lab.open, lab.mostOpen], [true, 1, 1]);
   });
 
-  test("is off when it has been disposed of", async () => {
+  test("goes on listening for the sandboxes that run when it is turned off, until the last has ended", async () => {
+    await using lab = new Lab();
+    await lab.lending.turn(true, never);
+    lab.needed = true;
+    await lab.lending.turn(false, never);
+    await lab.clock.advance(5_000);
+    assert.deepEqual([lab.lending.on, lab.lending.listening, lab.open, lab.moves], [false, true, 1, 1]);
+    lab.needed = false;
+    await lab.clock.advance(1_000);
+    assert.deepEqual([lab.lending.on, lab.lending.listening, lab.open, lab.told.at(-1)], [false, false, 0, []]);
+  });
+
+  test("is turned on again without anybody being cut off", async () => {
+    await using lab = new Lab();
+    lab.needed = true;
+    for (const on of [true, false, true]) await lab.lending.turn(on, never);
+    lab.needed = false;
+    await lab.clock.advance(2_000);
+    assert.deepEqual([lab.lending.on, lab.open, lab.moves], [true, 1, 1]);
+  });
+
+  test("listens for sandboxes that an earlier daemon left, where nothing is lent", async () => {
+    await using lab = new Lab();
+    lab.needed = true;
+    await lab.clock.advance(1_000);
+    assert.deepEqual([lab.lending.on, lab.lending.listening, lab.open], [false, true, 1]);
+  });
+
+  test("tries again where it cannot listen for them, and says so once", async () => {
+    const taken = [9000];
+    await using lab = new Lab({ taken, port: 9000 });
+    lab.needed = true;
+    await lab.clock.advance(3_000);
+    assert.deepEqual([lab.lending.listening, lab.warned], [false, 1]);
+    taken.pop();
+    await lab.clock.advance(1_000);
+    assert.equal(lab.lending.listening, true);
+  });
+
+  test("is off when it has been disposed of, whoever needs it", async () => {
     const lab = new Lab();
     await lab.lending.turn(true, never);
+    lab.needed = true;
     await lab[Symbol.asyncDispose]();
     assert.deepEqual([lab.lending.on, lab.open, lab.told.at(-1)], [false, 0, []]);
   });
@@ -91,6 +135,13 @@ class Lab implements AsyncDisposable {
   readonly asked: number[] = [];
   readonly told: (readonly Endpoint[])[] = [];
   readonly lending: Lending;
+  readonly clock = new VirtualClock();
+  /** How often it began or ended to listen. */
+  moves = 0;
+  warned = 0;
+  needed = false;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<unknown>;
   open = 0;
   mostOpen = 0;
 
@@ -102,11 +153,19 @@ class Lab implements AsyncDisposable {
       const close = async () => void this.open--;
       return { endpoints: [{ host: "::", port: port === 0 ? 40_000 : port }], [Symbol.asyncDispose]: close };
     };
-    const changed = (endpoints: readonly Endpoint[]) => void this.told.push(endpoints);
-    this.lending = new Lending({ listen, changed, log: silentLog }, { port: undefined, hosts: undefined, ...options });
+    const changed = ({ moved }: { readonly moved: boolean }) => {
+      this.told.push(this.lending.endpoints);
+      if (moved) this.moves++;
+    };
+    const log = { ...silentLog, warn: () => void this.warned++ };
+    const deps = { listen, changed, needed: () => this.needed, clock: this.clock, log };
+    this.lending = new Lending(deps, { port: undefined, hosts: undefined, ...options });
+    this.#running = this.lending.run(this.#ending.signal).catch(() => undefined); // it was ended
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.lending[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+    await this.lending[Symbol.asyncDispose]();
   }
 }

@@ -144,7 +144,10 @@ function addresses({ has = machine, allow = [] as string[], clock = new VirtualC
 
 function whereabouts(endpoints: readonly Endpoint[]): Whereabouts & { readonly lending: Lending } {
   const listen = async () => ({ endpoints, [Symbol.asyncDispose]: async () => {} });
-  const lending = new Lending({ listen, changed: () => {}, log: silentLog }, { port: 1, hosts: undefined });
+  const lending = new Lending(
+    { listen, changed: () => {}, needed: () => false, clock: new VirtualClock(), log: silentLog },
+    { port: 1, hosts: undefined },
+  );
   return Object.assign(new Whereabouts(lending, addresses()), { lending });
 }
 

@@ -57,6 +57,9 @@ export function openOwnerSide(parts: Parts, scope: Scope): OwnerSide {
       log,
     }),
   );
+  const { book } = leases.sandboxes;
+  parts.guests.present = () => !leases.sandboxes.panicked && book.all.some(({ guest }) => guest !== identity.id);
+  scope.spawn((signal) => lending.run(signal));
   const doctor = serveDoctor({
     look: () =>
       lookAround({ platform, uid: platform === "win32" ? undefined : uid, user: name, path: env["PATH"] ?? "" }),

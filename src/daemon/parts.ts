@@ -47,25 +47,32 @@ interface Measuring {
   readonly rounds: MeasureRounds;
 }
 
-export type Parts = Ground & Self & Reaching & Knowing & Measuring & Reached;
+export type Parts = Ground & Self & Reaching & Knowing & Measuring & Reached & { readonly guests: Guests };
 
 /** Whom this node knows: asked by those who are built before the answer is. */
 interface Acquaintance {
   isKnown(id: NodeId): boolean;
-  lendingChanged(): void;
+  lendingChanged(change: { readonly moved: boolean }): void;
+}
+
+/** Filled in by the owner's side, which is built later. */
+export interface Guests {
+  /** Whether others have sandboxes here. */
+  present: () => boolean;
 }
 
 export function buildParts(ground: Ground, scope: Scope): Parts {
   const acquaintance: Acquaintance = { isKnown: () => false, lendingChanged: () => {} };
+  const guests: Guests = { present: () => false };
   const self = describeSelf(ground);
-  const reaching = openReach({ ...ground, ...self, acquaintance }, scope);
+  const reaching = openReach({ ...ground, ...self, acquaintance, guests }, scope);
   const knowing = openKnowing({ ...ground, ...self, ...reaching }, scope);
   acquaintance.isKnown = (id) => knowing.table.relationOf(id) !== undefined || knowing.grants.of(id) !== undefined;
   const measuring = openMeasuring({ ...ground, ...reaching, ...knowing });
   const known = { ...ground, ...self, ...reaching, ...knowing, ...measuring };
   const reached = openReaching(known, scope);
-  acquaintance.lendingChanged = () => reached.lendingChanged();
-  return { ...known, ...reached };
+  acquaintance.lendingChanged = (change) => reached.lendingChanged(change);
+  return { ...known, ...reached, guests };
 }
 
 function describeSelf({ clock, log, home, identity, boot, database, name, config }: Ground): Self {
@@ -109,7 +116,8 @@ function openReach(
     twins,
     boot,
     acquaintance,
-  }: Ground & Self & { readonly acquaintance: Acquaintance },
+    guests,
+  }: Ground & Self & { readonly acquaintance: Acquaintance; readonly guests: Guests },
   scope: Scope,
 ): Reaching {
   const isTrusted = (address: string) => isNearby(address, allowed);
@@ -141,7 +149,9 @@ function openReach(
     new Lending(
       {
         listen: (options, signal) => network.listen(options, signal),
-        changed: () => acquaintance.lendingChanged(),
+        changed: (change) => acquaintance.lendingChanged(change),
+        needed: () => guests.present(),
+        clock,
         log,
       },
       { port: config.port, hosts: config.listen },
@@ -166,7 +176,7 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
     IpTable.open({
       id,
       // Who does not listen is in nobody's table.
-      self: () => (lending.on ? own.latest : undefined),
+      self: () => (lending.listening ? own.latest : undefined),
       reach: network,
       identify: (endpoint, signal) => network.identify(endpoint, signal),
       ping: async (link, signal) => {

@@ -41,8 +41,8 @@ export interface Reached {
   readonly mapping: PortMapping;
   readonly reachability: Reachability;
   readonly dialBack: DialBack;
-  /** It begins or ends, or listens elsewhere. */
-  readonly lendingChanged: () => void;
+  /** It begins or ends; moved: so does listening. */
+  readonly lendingChanged: (change: { readonly moved: boolean }) => void;
 }
 
 /** A node that UDP reaches has so many endpoints of the DHT, on ports one after the other. */
@@ -50,7 +50,7 @@ const DHT_PORTS = 4;
 /** Asked of a large table, chosen at random. */
 const MAX_HELPERS = 64;
 
-type ReachingDeps = Omit<Parts, keyof Reached>;
+type ReachingDeps = Omit<Parts, keyof Reached | "guests">;
 
 export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
   const { clock, random, allowed, carrier, lending, whereabouts, addresses, config } = deps;
@@ -69,7 +69,7 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
     { on: config.map ?? true },
   );
   const reachability = new Reachability({
-    lends: () => lending.on,
+    lends: () => lending.listening,
     self: () => {
       const { port, mapping } = outlook.udp();
       const { told, port: tcp } = whereabouts;
@@ -96,7 +96,8 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
   scope.spawn((signal) => mapping.run(signal));
   scope.spawn((signal) => reachability.run(signal));
   scope.spawn((signal) => proveAfterMoves(deps, signal));
-  const lendingChanged = () => {
+  const lendingChanged = ({ moved }: { readonly moved: boolean }) => {
+    if (!moved) return tell(deps, reachability);
     mapping.again();
     reachability.recheck({ forget: true });
   };
@@ -166,7 +167,7 @@ function wantedOf({ lending, whereabouts }: ReachingDeps, outlook: Outlook): Wan
   const { port: tcp, told } = whereabouts;
   const { port } = outlook.udp();
   const [four, six] = [isBehindRouter(whereabouts), told.filter(isIPv6)];
-  if (!lending.on || (!four && six.length === 0)) return undefined;
+  if (!lending.listening || (!four && six.length === 0)) return undefined;
   return { tcp, udp: port === undefined ? [] : Array.from({ length: DHT_PORTS }, (_, n) => port + n), four, six };
 }
 

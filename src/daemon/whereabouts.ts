@@ -24,19 +24,19 @@ export class Whereabouts {
 
   /** For the record. */
   get told(): readonly string[] {
-    return this.#lending.on ? this.#addresses.told(this.#hosts) : [];
+    return this.#lending.listening ? this.#addresses.told(this.#hosts) : [];
   }
 
   /** For the LAN, invites and the person, best first. */
   get near(): readonly Endpoint[] {
-    if (!this.#lending.on) return [];
+    if (!this.#lending.listening) return [];
     const hosts = new Set([...this.told, ...this.#addresses.near(this.#hosts)]);
     return Array.from(hosts, (host) => ({ host, port: this.port }));
   }
 
   /** Where anybody may reach it, as its record says, and then where those beside it may. */
   known({ addresses, port }: Pick<NodeRecord, "addresses" | "port">): readonly Endpoint[] {
-    const told = this.#lending.on ? addresses.map((host) => ({ host, port })) : [];
+    const told = this.#lending.listening ? addresses.map((host) => ({ host, port })) : [];
     const all = [...told, ...this.near];
     return [...new Map(all.map((endpoint) => [formatEndpoint(endpoint), endpoint])).values()];
   }

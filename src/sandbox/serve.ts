@@ -125,6 +125,7 @@ function serveLooking(app: FastifyInstance, deps: SandboxRoutesDeps): void {
 
   app.get("/v1/offer", { config, schema: { response: { 200: Offer } } }, async (request): Promise<Offer> => {
     const guest = guestOf(request.caller);
+    sandboxes.refuseNew(guest);
     await ready();
     const { facts } = runtime;
     const all = await gpus(request.signal);

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { DaemonLab, type LabDaemon } from "../support/daemon-lab.ts";
 import { fakeResident } from "../support/fake-resident.ts";
 import { systemClock } from "../../src/base/index.ts";
+import type { Config } from "../../src/config/index.ts";
 import type { Grant } from "../../src/core/index.ts";
 import type { Link } from "../../src/network/index.ts";
 import { askCreate, askOffer, askRemove, askSandbox, askSandboxes, connectSandbox } from "../../src/sandbox/ask.ts";
@@ -165,6 +166,30 @@ describe("the owner of a node", { timeout: 60_000 }, () => {
     assert.deepEqual(await cat(await linkTo(pair.guest, pair.attic), id, "on"), { out: "on", code: 0 });
   });
 
+  test("stops lending, and guests still reach what runs until it has ended", async () => {
+    await using pair = await Pair.open();
+    const { attic, guest } = pair;
+    const id = await pair.create();
+    await attic.ask("POST", "/v1/lend", { on: false });
+    const status = await attic.ask<{ lends: boolean; listening: string[] }>("GET", "/v1/status");
+    assert.deepEqual([status.lends, status.listening.length], [false, 1]);
+    assert.equal(attic.daemon.parts.own.latest.record.lends, false);
+    pair.link.close("it breaks");
+    await pair.link.ended;
+    const link = await linkTo(guest, attic);
+    assert.deepEqual(await cat(link, id, "on"), { out: "on", code: 0 });
+    const refused = { code: "not-allowed", message: /does not lend now/ };
+    await assert.rejects(askCreate(link, { ...pair.request(), note: () => undefined }, never), refused);
+    await assert.rejects(askOffer(link, never), refused);
+    await pair.lab.stop("attic");
+    await pair.startAttic({ lends: false });
+    await until(() => pair.attic.daemon.parts.lending.listening);
+    const again = await linkTo(guest, pair.attic);
+    assert.deepEqual(await cat(again, id, "on"), { out: "on", code: 0 });
+    await askRemove(again, id, never);
+    await until(() => !pair.attic.daemon.parts.lending.listening);
+  });
+
   test("limits what is lent, and others hear of it", async () => {
     await using pair = await Pair.open();
     const limits = { images: ["debian:*"], memoryBytes: 512 * 1024 ** 2 };
@@ -255,8 +280,8 @@ class Pair implements AsyncDisposable {
     return (await askCreate(this.link, { ...this.request(name), note: () => undefined }, never)).id;
   }
 
-  async startAttic(): Promise<void> {
-    this.attic = await this.lab.start("attic", { runtimes: [memory(this.machine)] });
+  async startAttic(config: Config = {}): Promise<void> {
+    this.attic = await this.lab.start("attic", { config, runtimes: [memory(this.machine)] });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -54,7 +54,7 @@ export const lend = command<Flags>({
   about:
     "Turns lending on or off in the daemon, which goes on running. To whom is said by invites and grants; the limits are for all guests together, whatever their grants say. `p2prc doctor` tells which walls do not hold.",
   examples: [
-    { command: "p2prc lend off", about: "nobody starts anything new here" },
+    { command: "p2prc lend off", about: "nobody starts anything new here; what runs goes on" },
     { command: "p2prc lend --max-cpus 8 --max-memory 16G --images 'debian:*'", about: "so much, and Debian only" },
     { command: "p2prc lend --max-cpus default", about: "as before" },
     { command: "p2prc lend --relay no", about: "pass no links on to others, from now on" },
@@ -75,6 +75,8 @@ export const lend = command<Flags>({
     const words = wordsOf(limits);
     if (json) return printJson(io, { lends, ...(words.length === 0 ? {} : { limits }) });
     io.out(lends ? "lending to my own nodes and those I invited" : "not lending");
+    if (!lends && (await client.status(io.signal)).listening.length > 0)
+      io.out("guests still reach the sandboxes that run, until they end");
     if (relay !== undefined) io.out(`passes links on for: ${relay}`);
     if (words.length > 0) io.out(`at most ${words.join(", ")}`);
   },

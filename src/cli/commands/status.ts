@@ -53,7 +53,7 @@ function printStatus(status: Status, io: Io): void {
     ["Id", status.id],
     ["Daemon", `version ${status.version}, process ${status.pid}, up ${up === "now" ? "a moment" : up}`],
     ["Home", status.home],
-    ["Lending", status.lends ? "to my own nodes and those I invited" : "no (`p2prc -s` starts it)"],
+    ["Lending", lendingWords(status)],
     ...runtime,
     ["Listening on", status.listening.join(", ")],
     ["Reachable at", status.addresses.join(", ")],
@@ -88,6 +88,11 @@ function printStatus(status: Status, io: Io): void {
 }
 
 const WHOSE = { anyone: "for anyone, for strangers a little", friends: "for friends", no: "for nobody" } as const;
+
+function lendingWords({ lends, listening }: Status): string {
+  if (lends) return "to my own nodes and those I invited";
+  return listening.length > 0 ? "nothing new; guests reach what still runs" : "no (`p2prc -s` starts it)";
+}
 
 function aboutRelays({ lends, relay: { mode, counts, registered } }: Status): [string, string][] {
   const { streams, bytes } = counts;

@@ -118,6 +118,14 @@ export class Sandboxes implements AsyncDisposable {
     return await this.#makings.join(request.id, note, signal);
   }
 
+  /** @throws {Failure} busy, not-allowed: nothing new is lent now */
+  refuseNew({ grant }: Guest): void {
+    if (this.panicked)
+      throw new Failure("busy", "the owner has stopped everything on this node", { hint: "ask its owner" });
+    if (grant.kind !== "own" && !this.#deps.lends())
+      throw new Failure("not-allowed", "this node does not lend now", { hint: "ask its owner to run `p2prc -s`" });
+  }
+
   /** @throws {Failure} not-allowed, conflict */
   extend(lease: Lease, guest: Guest, lifetimeMs: number): Lease {
     admitLifetime(lifetimeMs, guest, this.#deps.clock.wallTime());
@@ -226,11 +234,8 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   #begin(guest: Guest, request: CreateRequest, gpus: readonly GpuDevice[]): void {
-    const { lends, clock, log } = this.#deps;
-    if (this.panicked)
-      throw new Failure("busy", "the owner has stopped everything on this node", { hint: "ask its owner" });
-    if (guest.grant.kind !== "own" && !lends())
-      throw new Failure("not-allowed", "this node does not lend now", { hint: "ask its owner to run `p2prc -s`" });
+    const { clock, log } = this.#deps;
+    this.refuseNew(guest);
     this.#makings.refuseTooMany(guest.id);
     const lease = admit(request, guest, this.house(gpus, { guest: guest.id, image: request.image }));
     this.book.add(lease);
