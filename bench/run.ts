@@ -13,13 +13,18 @@ import { idle, ls } from "./cli.ts";
 import { copy, sshTrue } from "./copy.ts";
 import { forward, punched, stoppedReaders, tunnel } from "./tunnel.ts";
 import { bigTable, table } from "./table-simulation.ts";
+import { natIdle } from "./nat-idle.ts";
+import { natMatrix } from "./nat-matrix.ts";
+import { natRelay } from "./nat-relay.ts";
 import { cycles, cyclesDocker, parallel, parallelDocker } from "./many-sandboxes.ts";
+import { map } from "./map.ts";
 import { touch, touchDocker } from "./touch.ts";
 import { walk } from "./walk.ts";
 
 const benches: readonly Bench[] = [
   ...[tunnel, punched, forward, stoppedReaders, walk, ls, idle],
-  ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker],
+  ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker, map],
+  ...[natMatrix, natRelay, natIdle],
   ...[table, bigTable],
 ];
 

@@ -8,18 +8,27 @@ import { identityFromSeed } from "../../src/network/index.ts";
 import { act } from "../support/actor.ts";
 import { drain, fill, order } from "../support/octets.ts";
 
+const LOOPBACK = "127.0.0.1";
+
+interface Pull {
+  readonly port: number;
+  readonly streams: number;
+  readonly bytes: number;
+  readonly host?: string;
+}
+
 const part = {
-  async listen(): Promise<number> {
+  async listen(host = LOOPBACK): Promise<number> {
     const { certificate, privateKey } = await identityFromSeed(randomBytes(32));
     const server = createServer({ cert: certificate, key: privateKey, minVersion: "TLSv1.3" }, fill);
-    server.listen(0, "127.0.0.1");
+    server.listen(0, host);
     await once(server, "listening");
     return (server.address() as AddressInfo).port;
   },
 
   /** @returns milliseconds from the first order to the last byte; the handshakes came before */
-  async pull({ port, streams, bytes }: { port: number; streams: number; bytes: number }): Promise<number> {
-    const sockets = await Promise.all(Array.from({ length: streams }, () => open(port)));
+  async pull({ port, streams, bytes, host = LOOPBACK }: Pull): Promise<number> {
+    const sockets = await Promise.all(Array.from({ length: streams }, () => open(port, host)));
     const from = performance.now();
     await Promise.all(
       sockets.map((socket) => {
@@ -33,9 +42,9 @@ const part = {
   },
 };
 
-async function open(port: number): Promise<TLSSocket> {
+async function open(port: number, host: string): Promise<TLSSocket> {
   // The key is not pinned here: that costs a comparison at the handshake, which is not measured.
-  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, minVersion: "TLSv1.3" });
+  const socket = connect({ port, host, rejectUnauthorized: false, minVersion: "TLSv1.3" });
   await once(socket, "secureConnect");
   return socket;
 }

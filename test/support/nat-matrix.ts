@@ -74,6 +74,16 @@ export async function acquaint(homes: Readonly<Record<string, string>>, signal: 
   };
 }
 
+/** The node of one home becomes a friend of that of the other, and its own node there: held to no quota. */
+export async function befriend(home: string, issuerHome: string, signal: AbortSignal): Promise<void> {
+  await using issuer = await patientClient(issuerHome, signal);
+  await using client = await patientClient(home, signal);
+  await settled(issuerHome, issuer);
+  const { link } = await issuer.invite({ grant: { kind: "own" } }, signal);
+  await client.join({ invite: link }, signal);
+  await resultOf(client.update({}, signal));
+}
+
 /** Fifteen that start on two cores leave each other little time to answer. */
 async function patientClient(home: string, signal: AbortSignal): Promise<Client> {
   for (let tries = 1; ; tries++) {
