@@ -185,7 +185,7 @@ test("p2prc lend turns lending on and off, and tells", async () => {
   assert.equal((await lab.p2prc("lend", "maybe")).exit, 2);
   assert.deepEqual(
     lab.asked.map(({ route }) => route),
-    ["POST /v1/lend", "POST /v1/lend", "GET /v1/lend/limits", "GET /v1/status"],
+    ["POST /v1/lend", "GET /v1/status", "POST /v1/lend", "GET /v1/lend/limits", "GET /v1/status"],
   );
 });
 
