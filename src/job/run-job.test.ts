@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { type Does, FakeBox } from "../../test/support/fake-worker.ts";
 import { JobLab } from "../../test/support/job-lab.ts";
+import { TinyDisk } from "../../test/support/tiny-disk.ts";
 import { Failure } from "../core/light.ts";
 
 const words = (count: number) => Array.from({ length: count }, (_, at) => `w${at}`);
@@ -21,6 +23,31 @@ describe("a job", () => {
     assert.equal(ran.length, 50);
     assert.match(ran[0] ?? "", /^do w\d+ \/root\/tasks\/\d+\/out\/w\d+\.txt$/);
     assert.ok([...lab.boxes.values()].every((box) => box.cleared));
+  });
+
+  test("fails a task whose input changes while it is shipped, plainly and once, and no other", async () => {
+    await using lab = await JobLab.open();
+    await lab.write("steady", "s".repeat(1_000_000));
+    await lab.write("moving", "m".repeat(1_000_000));
+    const box = new FakeBox(async () => ({}));
+    lab.boxes.set("a", box);
+    const { start } = box;
+    box.start = async () => {
+      const channel = await start.call(box);
+      const write = channel.write.bind(channel);
+      channel.write = async (bytes) => {
+        if (Buffer.from(bytes).includes('"name":"moving"')) await lab.write("moving", "other");
+        await write(bytes);
+      };
+      return channel;
+    };
+    const tally = await lab.run(await lab.job(["moving", "steady"], { files: true, retries: 5 }));
+    assert.equal(tally.doneNow, 1);
+    assert.deepEqual(
+      lab.failures.map(({ n, why }) => [n, why]),
+      [[0, 'the input "' + lab.folder + '/moving" changed while it was shipped']],
+    );
+    assert.deepEqual(box.ran, ["do /root/tasks/2/in/steady"]);
   });
 
   test("ships an input to a box once, whoever wants it", async () => {
@@ -213,6 +240,23 @@ describe("a job", () => {
     await assert.rejects(running);
     assert.deepEqual(lab.failures, []);
     assert.equal(lab.latest?.doneNow, 0);
+  });
+
+  test("stops where results find no room, leaves nothing half-written, and goes on when there is", async (t) => {
+    await using lab = await JobLab.open();
+    await using disk = await TinyDisk.mount(t, 512 * 1024);
+    if (disk === undefined) return;
+    lab.boxes.set("a", new FakeBox(async () => ({ outs: ["x".repeat(100_000)] })));
+    const out = `${disk.path}/{in}`;
+    const job = await lab.job(words(4), { argv: ["do", "{in}", "{out}"], outs: [out] });
+    await disk.fill(250_000);
+    await assert.rejects(lab.run(job), { code: "disk-full", message: /no room is left on this machine/ });
+    assert.deepEqual(lab.failures, [], "that is no failure of a task");
+    assert.deepEqual((await readdir(disk.path)).sort(), ["filler", "w0", "w1"]);
+    await disk.clear();
+    const tally = await lab.again(job);
+    assert.ok(tally.finished);
+    assert.equal(tally.before, 2);
   });
 
   test("does again what has lost its output, or whose input is another by now, and nothing else", async () => {
