@@ -14,12 +14,11 @@ import type {
   Handshake,
   KeyPair,
   NoisePayload,
-  RawStream,
   SecretStream,
   Server,
 } from "hyperdht";
 
-export type { Address, CreateHandshake, Handshake, KeyPair, NoisePayload, RawStream, SecretStream };
+export type { Address, CreateHandshake, Handshake, KeyPair, NoisePayload, SecretStream };
 export type Dht = HyperDht;
 export type DhtServer = Server;
 
