@@ -202,10 +202,12 @@ export class Network implements Reach, AsyncDisposable {
   /** A better path than that of `link`, which this end or the other opened. */
   async #findBetter(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
     const ways = this.#waysTo(target).filter(({ kind }) => betterThan(kind, link.path.kind));
-    const tries = [this.#deps.askBack?.(link, signal), ways.length > 0 && this.#raceOn(ways, target.id, signal)];
-    for (const { status, reason } of (await Promise.allSettled(tries)) as { status: string; reason?: unknown }[]) {
+    const { askBack } = this.#deps;
+    const tries: Promise<unknown>[] = askBack === undefined ? [] : [askBack(link, signal)];
+    if (ways.length > 0) tries.push(this.#raceOn(ways, target.id, signal));
+    for (const outcome of await Promise.allSettled(tries)) {
       signal.throwIfAborted();
-      if (status === "rejected" && !(reason instanceof Failure)) throw reason;
+      if (outcome.status === "rejected" && !(outcome.reason instanceof Failure)) throw outcome.reason;
     }
     const better = this.#pool.of(target.id).find(({ path }) => betterThan(path.kind, link.path.kind));
     if (better !== undefined) this.#attempts.leave(target.id, link.path, better.path.kind);
