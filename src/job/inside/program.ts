@@ -14,18 +14,21 @@ const QUIET_MS = 200;
 /** A limit beyond what a timer takes is none: 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** Where tasks start that name no folder: images may have none for their user. */
+const { HOME = "/" } = process.env;
+const home = isFolder(HOME).then((isThere) => (isThere ? HOME : "/"));
+
 export type HearText = (from: "stdout" | "stderr", piece: Buffer) => Promise<void>;
 
 /** Resolves, never rejects, when it has ended and its output is told. */
 export async function runProgram(task: TaskWish, hear: HearText, cancelled: AbortSignal): Promise<TaskEnd> {
   const [file = "", ...words] = task.argv;
-  const cwd = await folderOf(task);
-  if (cwd === undefined) return { kind: "refused", reason: `no such folder: ${task.cwd}` };
+  const { cwd = await home } = task;
   const child = spawn(file, words, { cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit");
   exited.catch(() => undefined); // it never started, which is heard here:
   const started: unknown = await once(child, "spawn").catch((error: unknown) => error);
-  if (started instanceof Error) return { kind: "refused", reason: reasonOf(started, file) };
+  if (started instanceof Error) return { kind: "refused", reason: await reasonOf(started, { file, cwd }) };
   const output = new Output(hear);
   const heard = Promise.all([output.pump("stdout", child.stdout), output.pump("stderr", child.stderr)]);
   const limits = new Limits(child, task.timeoutMs, cancelled);
@@ -106,13 +109,6 @@ function sendToGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-/** Undefined: it is not there. */
-async function folderOf({ cwd }: TaskWish): Promise<string | undefined> {
-  const { HOME: home = "/" } = process.env;
-  for (const folder of cwd === undefined ? [home, "/"] : [cwd]) if (await isFolder(folder)) return folder;
-  return undefined;
-}
-
 async function isFolder(path: string): Promise<boolean> {
   return await stat(path).then(
     (stats) => stats.isDirectory(),
@@ -120,7 +116,11 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-function reasonOf(error: NodeJS.ErrnoException, file: string): string {
+async function reasonOf(
+  error: NodeJS.ErrnoException,
+  { file, cwd }: { readonly file: string; readonly cwd: string },
+): Promise<string> {
+  if (!(await isFolder(cwd))) return `no such folder: ${cwd}`; // which the system says in the same words
   if (error.code === "ENOENT") return `no such program: ${file}`;
   if (error.code === "EACCES") return `permission denied: ${file}`;
   return error.code === "E2BIG" ? "its words are too long" : error.message;

@@ -9,7 +9,7 @@ import { Socket } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Blobs } from "./blobs.ts";
-import { now, sleep } from "./clock.ts";
+import { after, now, sleep } from "./clock.ts";
 import { encodeMessage, type FromWorker, MAX_PAYLOAD_BYTES, MessageReader } from "./messages.ts";
 import type { TaskEnd, TaskWish, ToWorker } from "./messages.ts";
 import { runProgram } from "./program.ts";
@@ -124,6 +124,9 @@ async function makeRoot(job: string): Promise<string> {
   }
 }
 
+/** What is over sooner says that it began by saying that it ended: half of the messages of tasks of nothing. */
+const TOLD_LATER_MS = 20;
+
 /** Whatever becomes of it, the last word about it is `ended`. */
 async function perform(task: TaskWish, here: Work): Promise<void> {
   const cancelling = new AbortController();
@@ -131,15 +134,17 @@ async function perform(task: TaskWish, here: Work): Promise<void> {
   const folder = join(here.root, "tasks", String(task.id));
   const usesFiles = task.inputs.length + task.outs.length > 0;
   let ms = 0;
+  let started = () => {};
   const end = await (async (): Promise<TaskEnd> => {
     if (usesFiles) await prepare(task, folder, here);
     if (!(await here.slots.take(cancelling.signal))) return { kind: "cancelled" };
     const began = now();
     try {
-      await say({ did: "started", id: task.id });
+      started = after(TOLD_LATER_MS, () => void say({ did: "started", id: task.id }));
       const hear = (from: "stdout" | "stderr", piece: Buffer) => say({ did: "text", id: task.id, from }, piece);
       return await runProgram(task, hear, cancelling.signal);
     } finally {
+      started();
       ms = now() - began;
       here.slots.release();
     }
