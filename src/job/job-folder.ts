@@ -121,7 +121,7 @@ export async function holdJob({ id, folder }: Pick<Job, "id" | "folder">): Promi
       const pid = Number(await readFile(path, "utf8").catch(() => "")); // it has just ended
       if (isAlive(pid))
         throw new Failure("conflict", `another p2prc works on the job ${id} (process ${pid})`, {
-          hint: "wait for its end",
+          hint: `wait for its end; where that is no p2prc, remove "${path}"`,
         });
       await rm(path, { force: true });
     }

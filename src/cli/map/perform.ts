@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
 import { holdJob, type Job, leftOver, type LeftOver, runJob, type Tally, workerCommand } from "../../job/light.ts";
+import { sandboxCount } from "../boxes.ts";
+import { plural } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 import { openChannel } from "./channel.ts";
 import { type JobBoxes, openBoxes } from "./job-boxes.ts";
@@ -32,12 +34,12 @@ export async function performJob(job: Job, { home, json }: Place, io: Io): Promi
   await using _held = await holdJob(job);
   const left = await leftOver(job, io.signal);
   if (left.changed.length > 0)
-    io.err(`${left.changed.length} inputs changed since their task was done: those are done again`, "warn");
+    io.err(`${plural(left.changed.length, "input")} changed since the task was done: it is done again`, "warn");
   const began = io.clock.now();
   if (left.todo.length === 0) return await nothingLeft(job, json, io);
   await using client = await io.open({ home });
   await using open = await openBoxes(client, { where: job.where, slots: job.spec.slots }, io);
-  io.err(`job ${job.id}: ${left.todo.length} tasks, ${open.boxes.length} sandboxes`, "dim");
+  io.err(`job ${job.id}: ${plural(left.todo.length, "task")}, ${sandboxCount(open.boxes.length)}`, "dim");
   const tally = await ran({ job, left, open, client }, io);
   const tookMs = io.clock.now() - began;
   return conclude({ job, tally, tookMs, json }, io);
