@@ -25,6 +25,7 @@ import { promisify } from "node:util";
 import { Failure } from "../../core/index.ts";
 import { withInterpreter } from "./elf-interpreter.ts";
 import { type Libraries, librariesOf } from "./libraries.ts";
+import { FOLDER, LIBRARIES, withOwnPasswd } from "./own-passwd.ts";
 import { bindingPath, type HelperFile, residentFiles } from "./resident-files.ts";
 import { findSshd, helperPath, type Sshd, sshdProblem } from "./sshd.ts";
 
@@ -167,6 +168,11 @@ async function fill(root: string, parts: Parts, signal: AbortSignal): Promise<vo
   for (const from of parts.sshd?.sessions ?? []) {
     const changed = withInterpreter(await readFile(from), `${HELPER_PATH}/${LOADER}`);
     await put(join(root, helperPath(from)), 0o755, (to) => writeFile(to, changed));
+  }
+  for (const name of parts.sshd === undefined ? [] : LIBRARIES) {
+    const from = parts.libraries.get(name);
+    const changed = from === undefined ? undefined : withOwnPasswd(await readFile(from));
+    if (changed !== undefined) await put(join(root, FOLDER, name), 0o755, (to) => writeFile(to, changed));
   }
   const folders = await readdir(root, { recursive: true, withFileTypes: true });
   for (const folder of folders) if (folder.isDirectory()) await chmod(join(folder.parentPath, folder.name), 0o755);

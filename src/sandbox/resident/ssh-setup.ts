@@ -3,12 +3,13 @@
  * runs as root, a user and a folder of its own. Asked for by `PUT /ssh` (`SshSetup`); again is the same as once.
  */
 
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { appendFile, chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Account, findAccount } from "./account.ts";
 import type { SshReady, SshSetup } from "./protocol.ts";
 import { Refusal } from "./refusal.ts";
+import { LIBRARIES_OF_OWN_PASSWD, OWN_PASSWD } from "./ssh.ts";
 import { hostKeyFrom } from "./ssh-host-key.ts";
 
 export interface SshDeps {
@@ -20,6 +21,7 @@ export interface SshDeps {
   readonly env: Readonly<Record<string, string>>;
 }
 
+const SHELLS = ["/bin/bash", "/bin/sh"];
 const MAX_KEYS = 16;
 const KEY = /^ssh-ed25519 [A-Za-z0-9+/]{68}$/u;
 /** Where sshd as root shuts in what it does before anybody has proved who they are; compiled in. */
@@ -30,8 +32,9 @@ export async function setUpSsh(value: unknown, { folder, sshd, env }: SshDeps): 
   const uid = process.getuid?.() ?? 0;
   if (uid === 0) await mkdir(EMPTY_FOLDER, { recursive: true, mode: 0o755 });
   if (uid === 0 && sshd === undefined) await makeRootReady();
-  const account = await findAccount(uid);
-  if (account === undefined || account.shell === undefined) {
+  const found = await findAccount(uid);
+  const account = found?.home === undefined && uid !== 0 && sshd === undefined ? withOwnRow(uid, env) : found;
+  if (account?.shell === undefined) {
     throw new Refusal("not-supported", `ssh needs a row with a shell for user ${uid} in /etc/passwd`);
   }
   const { publicLine, privateFile } = hostKeyFrom(Buffer.from(hostSeed, "base64"));
@@ -89,6 +92,16 @@ const RULES = [
   // In the process itself: nothing of it need be in the image.
   "Subsystem sftp internal-sftp",
 ];
+
+/** An image need not know of the user that it is run as. @throws {Refusal} not-supported */
+function withOwnRow(uid: number, { HOME: home = "/tmp" }: Readonly<Record<string, string>>): Account | undefined {
+  if (!existsSync(LIBRARIES_OF_OWN_PASSWD)) return undefined;
+  const shell = SHELLS.find((path) => existsSync(path));
+  if (shell === undefined) throw new Refusal("not-supported", "ssh needs a shell, and the image has none");
+  const account = { name: "guest", uid, gid: process.getgid?.() ?? uid, home, shell };
+  write(OWN_PASSWD, `${account.name}:x:${uid}:${account.gid}::${home}:${shell}\n`);
+  return account;
+}
 
 /** An image may lack what every system that runs sshd has. */
 async function makeRootReady(): Promise<void> {

@@ -10,6 +10,9 @@ import { sendSignal } from "./sessions.ts";
 
 /** What the helper brings in (`helper/`). */
 const HELPER = fileURLToPath(new URL("..", import.meta.url));
+/** Of a C library that looks for users in `OWN_PASSWD` (`helper/own-passwd.ts`). */
+export const LIBRARIES_OF_OWN_PASSWD = join(HELPER, "lib-passwd");
+export const OWN_PASSWD = "/run/passwd";
 /** Of what sshd complains about, when it does not come up. */
 const MAX_COMPLAINT_LENGTH = 300;
 
@@ -62,7 +65,13 @@ function borrowed(): readonly string[] {
   if (!existsSync(sshd)) throw new Refusal("not-supported", "the owner's machine has no OpenSSH server to lend");
   const sessions = sessionPrograms().flatMap(([option, path]) => ["-o", `${option}=${path}`]);
   const own = sessions.length === 0 ? ["-r"] : sessions;
-  return [join(HELPER, "lib/ld.so"), "--library-path", join(HELPER, "lib"), sshd, ...own];
+  return [join(HELPER, "lib/ld.so"), "--library-path", libraryPath(), sshd, ...own];
+}
+
+/** Where whoever we are has no row, in an /etc that cannot be written to, sshd finds one in a file of ours. */
+function libraryPath(): string {
+  const own = existsSync(OWN_PASSWD) && process.getuid?.() !== 0;
+  return own ? `${LIBRARIES_OF_OWN_PASSWD}:${join(HELPER, "lib")}` : join(HELPER, "lib");
 }
 
 /** OpenSSH 9.8 and newer starts a program of its own for each connection. */
@@ -76,5 +85,5 @@ function sessionPrograms(): readonly (readonly [option: string, path: string])[]
 
 /** Those are started by their own names, so they learn of our libraries this way; what they start does not. */
 function libraries(): Record<string, string> {
-  return sessionPrograms().length === 0 ? {} : { LD_LIBRARY_PATH: join(HELPER, "lib") };
+  return sessionPrograms().length === 0 ? {} : { LD_LIBRARY_PATH: libraryPath() };
 }
