@@ -80,8 +80,10 @@ describe("a schedule", () => {
     assert.deepEqual(world.takeAll("b"), [0]);
     assert.equal(world.schedule.hedged, 1);
     const slow = world.attempt("a", 0);
-    world.finish("b", 0);
+    assert.ok(world.schedule.claim(world.attempt("b", 0)));
     assert.ok(slow.signal.aborted);
+    assert.equal(world.schedule.claim(slow), false, "while the first one is put into its place");
+    world.schedule.done(world.attempt("b", 0), 10);
     assert.equal(world.schedule.claim(slow), false);
     assert.ok(!world.schedule.over);
     world.schedule.calledOff(slow);
