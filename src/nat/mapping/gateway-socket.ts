@@ -34,7 +34,8 @@ export class GatewaySocket implements AsyncDisposable {
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once("error", reject);
-        socket.bind(0, own, () => socket.connect(PORT, gateway, () => resolve()));
+        const connected = (error?: Error) => (error === undefined || error === null ? resolve() : reject(error));
+        socket.bind(0, own, () => socket.connect(PORT, gateway, connected));
       });
     } catch (cause) {
       socket.close();

@@ -41,6 +41,16 @@ describe("findDescription", () => {
     assert.equal(street.clock.sleeperCount, 0);
   });
 
+  test("is no defect when the machine has lost its address meanwhile", async () => {
+    const clock = new VirtualClock();
+    const finding = assert.rejects(findDescription({ gateway: GATEWAY, own: "192.0.2.77", clock }, signal), {
+      code: "unreachable",
+    });
+    for (let turn = 0; turn < 20; turn++) await clock.advance(100);
+    await finding;
+    assert.equal(clock.sleeperCount, 0);
+  });
+
   test("ends when it is aborted", async () => {
     await using street = await Street.open();
     const ending = new AbortController();

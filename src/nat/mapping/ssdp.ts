@@ -6,8 +6,9 @@
  */
 
 import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
 import { isIPv6 } from "node:net";
-import { type Clock, Scope } from "../../base/index.ts";
+import { type Clock, isAbort, Scope } from "../../base/index.ts";
 import { canonicalAddress, Failure } from "../../core/index.ts";
 
 const PORT = 1900;
@@ -47,19 +48,43 @@ export async function findDescription({ gateway, own, clock }: SsdpOptions, sign
   });
   scope.signal.addEventListener("abort", () => reject(scope.signal.reason as Error), { once: true });
   scope.spawn(async (running) => {
-    await bound(socket, own);
-    for (let n = 0; n < SEARCHES; n++) {
-      search(socket, { gateway, own });
+    for (let n = 0; n < SEARCHES && (await searched(socket, { gateway, own }, running)); n++)
       await clock.sleep(EVERY_MS, running);
-    }
     await clock.sleep(MX * 1_000, running);
     silent();
   });
   return await promise;
 }
 
-function bound(socket: Socket, own: string): Promise<void> {
-  return new Promise((resolve) => socket.bind(0, own, resolve));
+/** @returns whether it could be sent: an address may be gone, and its interface */
+async function searched(
+  socket: Socket,
+  where: { readonly gateway: string; readonly own: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await bound(socket, where.own, signal);
+    search(socket, where);
+    return true;
+  } catch (error) {
+    if (isAbort(error, signal) || !(error instanceof Error && "code" in error)) throw error;
+    return false;
+  }
+}
+
+async function bound(socket: Socket, own: string, signal: AbortSignal): Promise<void> {
+  if (isBound(socket)) return;
+  const listening = once(socket, "listening", { signal });
+  socket.bind(0, own);
+  await listening;
+}
+
+function isBound(socket: Socket): boolean {
+  try {
+    return socket.address().port > 0;
+  } catch {
+    return false; // so Node says it
+  }
 }
 
 function search(socket: Socket, { gateway, own }: { readonly gateway: string; readonly own: string }): void {
