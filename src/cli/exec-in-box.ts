@@ -8,7 +8,7 @@ import { Scope } from "../base/index.ts";
 import type { Client, Exec } from "../client/index.ts";
 import { cleanText, Failure } from "../core/light.ts";
 import type { ExecEnd, ExecStart } from "../sandbox/light.ts";
-import { warnBeforeEnd } from "./before-end.ts";
+import { BoxWatch } from "./box-watch.ts";
 import type { Io } from "./io.ts";
 import { ENOUGH, Unheard } from "./unheard.ts";
 
@@ -35,10 +35,18 @@ export async function execInBox(client: Client, options: ExecOptions, io: Io): P
   const unheard = new Unheard();
   const released = input ? feed(exec, { terminal, unheard }, io) : undefined;
   if (!input) await exec.send("stdinEnd");
-  using _passing = passOn(exec, { terminal }, io);
   await using beside = new Scope();
-  if (terminal) beside.spawn((signal) => warnBeforeEnd({ client, box }, io, signal));
-  const end = await shown(exec, { released, unheard }, io);
+  const watch = new BoxWatch({ client, box, terminal, io });
+  beside.spawn((signal) => watch.run(signal));
+  let left: string | undefined;
+  const interrupted = () =>
+    beside.spawn(async (signal) => {
+      left = await watch.look(signal);
+      if (left !== undefined) await exec[Symbol.asyncDispose](); // it hears no signal
+    });
+  using _passing = passOn(exec, { terminal, interrupted }, io);
+  const end = await shown(exec, { released, unheard, watch }, io);
+  if (end === undefined && left !== undefined) return leftFrozen({ box, why: left }, io);
   if (end === undefined) throw await cutOff(client, { box, unheard }, io);
   return exitCode(end, options, io);
 }
@@ -89,13 +97,20 @@ function feed(
 }
 
 /** The size of the window and Ctrl-C, until disposed of. */
-function passOn(exec: Exec, { terminal }: { readonly terminal: boolean }, io: Io): Disposable {
+function passOn(
+  exec: Exec,
+  { terminal, interrupted }: { readonly terminal: boolean; readonly interrupted: () => void },
+  io: Io,
+): Disposable {
   const { stdout } = io.streams;
   const resize = () => {
     const { columns = 80, rows = 24 } = stdout;
     void exec.send("resize", JSON.stringify({ columns, rows }));
   };
-  const interrupt = () => void exec.send("signal", signalOf(io.signal));
+  const interrupt = () => {
+    void exec.send("signal", signalOf(io.signal));
+    interrupted();
+  };
   if (terminal) stdout.on("resize", resize);
   if (io.signal.aborted) interrupt();
   else io.signal.addEventListener("abort", interrupt, { once: true });
@@ -115,20 +130,26 @@ function signalOf({ reason }: AbortSignal): string {
 interface Showing {
   readonly released: (() => Promise<void>) | undefined;
   readonly unheard: Unheard;
+  readonly watch: BoxWatch;
 }
 
-async function shown(exec: Exec, { released, unheard }: Showing, io: Io): Promise<ExecEnd | undefined> {
+async function shown(exec: Exec, { released, ...listeners }: Showing, io: Io): Promise<ExecEnd | undefined> {
   try {
-    return await show(exec, unheard, io);
+    return await show(exec, listeners, io);
   } finally {
     await released?.();
   }
 }
 
 /** Undefined where the stream ended before the command did. */
-async function show(exec: Exec, unheard: Unheard, { streams: { stdout, stderr } }: Io): Promise<ExecEnd | undefined> {
+async function show(
+  exec: Exec,
+  { unheard, watch }: Omit<Showing, "released">,
+  { streams: { stdout, stderr } }: Io,
+): Promise<ExecEnd | undefined> {
   for await (const { kind, content } of exec.frames()) {
     unheard.answered();
+    watch.heard();
     if (kind === "end") return JSON.parse(content.toString()) as ExecEnd;
     const to = kind === "stdout" ? stdout : kind === "stderr" ? stderr : undefined;
     if (to !== undefined && !to.write(content)) await roomIn(to);
@@ -158,7 +179,7 @@ function exitCode(end: ExecEnd, { argv, box }: ExecOptions, io: Io): number {
     case "exited":
       return end.code;
     case "signalled":
-      return 128 + SIGNALS.indexOf(end.signal.replace(/^SIG/, "")) + 1;
+      return signalCode(end.signal);
     case "refused":
       io.err(
         `p2prc: "${cleanText(argv[0] ?? "the shell", 80)}" was not started in ${box}: ${cleanText(end.reason, 300)}`,
@@ -166,6 +187,16 @@ function exitCode(end: ExecEnd, { argv, box }: ExecOptions, io: Io): number {
       );
       return end.code;
   }
+}
+
+function signalCode(signal: string): number {
+  return 128 + SIGNALS.indexOf(signal.replace(/^SIG/, "")) + 1;
+}
+
+/** Whoever asks once for the end of what cannot hear it has their way. */
+function leftFrozen({ box, why }: { readonly box: string; readonly why: string }, io: Io): number {
+  io.err(`p2prc: left the command in ${box}, which is frozen: ${why}`, "bad");
+  return signalCode(signalOf(io.signal));
 }
 
 /** How the sandbox is now tells what happened: the node is gone, or the sandbox has ended. */

@@ -40,7 +40,7 @@ export interface LabOptions {
   readonly running?: boolean;
   readonly run?: (command: string, args: readonly string[]) => Ran;
   /** How a program ends that takes the terminal. Undefined from it: it is not there. */
-  readonly attached?: (args: readonly string[]) => number | undefined;
+  readonly attached?: (args: readonly string[]) => number | undefined | Promise<number>;
   /** In the place of an empty stdin, and of what is kept of stdout and stderr. */
   readonly streams?: Streams;
   /** Whether a person reads the results. @default false */
@@ -127,7 +127,7 @@ export class CliLab {
       },
       attach: async (command, args) => {
         this.ran.push([command, ...args].join(" "));
-        return attached === undefined ? 0 : attached(args);
+        return attached === undefined ? 0 : await attached(args);
       },
     };
   }

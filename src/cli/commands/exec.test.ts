@@ -104,7 +104,64 @@ describe("p2prc exec", () => {
     assert.equal((await ended).exit, 0);
     const warned = String(inside.stderr.read()).match(/p2prc extend box 2h/g);
     assert.equal(warned?.length, 1);
-    assert.equal(lab.asked.filter(({ route }) => route === "GET /v1/boxes/box").length, 2);
+  });
+
+  test("warns without a terminal, in a line on stderr", async () => {
+    const seen = { value: { ...box, sandbox: { ...sandbox, expires: NOW + 600_000, endsSoon: true } } };
+    const inside = new Inside({ "GET /v1/boxes/box": seen });
+    const lab = inside.lab();
+    const ended = lab.p2prc("exec", "box", "make");
+    await inside.until("start");
+    for (let time = 0; time < 3; time++) await lab.clock.advance(10_000);
+    inside.say("end", { kind: "exited", code: 0 });
+    const { exit, out, err } = await ended;
+    assert.deepEqual([exit, out, err.length], [0, [], 1]);
+    assert.match(err[0] ?? "", /^p2prc: box ends in 10m: `p2prc extend box 2h`/);
+  });
+
+  test("says that nothing comes because the sandbox is frozen, and that it goes on", async () => {
+    let state = "paused";
+    const seen = () => ({ value: { ...box, sandbox: { ...sandbox, state, reason: "disk quota" } } });
+    const inside = new Inside({ "GET /v1/boxes/box": seen });
+    const lab = inside.lab();
+    const ended = lab.p2prc("exec", "box", "make");
+    await inside.until("start");
+    for (let time = 0; time < 3; time++) await lab.clock.advance(10_000);
+    state = "running";
+    await lab.clock.advance(10_000);
+    inside.say("end", { kind: "exited", code: 0 });
+    const { exit, err } = await ended;
+    assert.deepEqual(
+      [exit, err],
+      [0, ["p2prc: box is frozen: disk quota. The command waits until it goes on", "p2prc: box goes on"]],
+    );
+  });
+
+  test("asks seldom how the sandbox is while something comes from it", async () => {
+    const inside = new Inside({ "GET /v1/boxes/box": { value: box } });
+    const lab = inside.lab();
+    const ended = lab.p2prc("exec", "box", "make");
+    await inside.until("start");
+    for (let time = 0; time < 60; time++) {
+      inside.say("stdout", "x");
+      await new Promise((resolve) => setImmediate(resolve));
+      await lab.clock.advance(2_000);
+    }
+    inside.say("end", { kind: "exited", code: 0 });
+    await ended;
+    assert.equal(lab.asked.filter(({ route }) => route === "GET /v1/boxes/box").length, 1);
+  });
+
+  test("is ended by one signal while the sandbox is frozen, for there it is heard by nobody", async () => {
+    const frozen = { ...box, sandbox: { ...sandbox, state: "paused", reason: "the owner paused it" } };
+    const inside = new Inside({ "GET /v1/boxes/box": { value: frozen } });
+    const lab = inside.lab();
+    const ended = lab.p2prc("exec", "box", "make");
+    await inside.until("start");
+    lab.interrupt.abort(new DOMException("SIGTERM", "AbortError"));
+    const { exit, err } = await ended;
+    assert.equal(exit, 143);
+    assert.match(err.join("\n"), /left the command in box, which is frozen: the owner paused it/);
   });
 
   test("stays in a terminal that says something to each Ctrl-C", async () => {

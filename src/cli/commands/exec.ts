@@ -31,7 +31,7 @@ export const exec = command<Flags>({
     { flags: "-i, --interactive", summary: "input is passed on in any case", hidden: true },
   ],
   about:
-    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command; five that nothing answers leave it. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on. In a group it runs everywhere at the same time, without input and without a terminal, and each line of output begins with the name of its sandbox.",
+    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command; five that nothing answers leave it. Where the sandbox is frozen, or ends soon, a line on stderr says so; without a terminal, one signal leaves a command in a sandbox that is frozen, with 128 and its number. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on. In a group it runs everywhere at the same time, without input and without a terminal, and each line of output begins with the name of its sandbox.",
   examples: [
     { command: "p2prc exec box", about: "a shell" },
     { command: "p2prc exec box -- python3 train.py < data > out ; echo $?", about: "as if it ran here" },

@@ -1,7 +1,7 @@
 /** p2prc ps: which sandboxes do I have elsewhere, and who has some here? */
 
 import type { Box, GuestSandbox } from "../../sandbox/index.ts";
-import { endWarning } from "../before-end.ts";
+import { endWarning } from "../box-watch.ts";
 import { boxFields, formatEnd, formatLeft, formatState } from "../boxes.ts";
 import { type Column, formatColumns } from "../columns.ts";
 import { command } from "../command.ts";

@@ -1,8 +1,11 @@
 /** p2prc ssh: enter a sandbox with the `ssh` of this machine. */
 
 import { join } from "node:path";
+import { Scope } from "../../base/index.ts";
+import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
 import type { Box } from "../../sandbox/index.ts";
+import { BoxWatch } from "../box-watch.ts";
 import { command } from "../command.ts";
 import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";
@@ -22,10 +25,14 @@ export const ssh = command({
   json: {},
 
   async run({ args: [name = "", ...words], rest, home }, io) {
-    const box = await find(name, home, io);
+    await using client = await io.open({ home });
+    const box = await find(client, name, io);
     const line = [...words, ...(rest ?? [])];
     io.clear();
     const args = ["-F", join(home, "ssh_config"), "--", `${box.sandbox.id}.p2prc`, ...line];
+    await using beside = new Scope();
+    const watch = new BoxWatch({ client, box: box.sandbox.id, terminal: io.streams.stdin.isTTY === true, io });
+    beside.spawn((signal) => watch.run(signal));
     const code = await io.machine.attach("ssh", args, io.signal);
     if (code === undefined) throw await noSsh(name, io);
     return code;
@@ -33,8 +40,7 @@ export const ssh = command({
 });
 
 /** The daemon has to run, since its door is what ssh goes through. @throws {Failure} not-supported */
-async function find(name: string, home: string, io: Io): Promise<Box> {
-  await using client = await io.open({ home });
+async function find(client: Client, name: string, io: Io): Promise<Box> {
   io.progress(`reaching ${name}`);
   const group = await groupCalled(client, name, io.signal);
   const [first] = group === undefined ? [] : livingOf(group, io);

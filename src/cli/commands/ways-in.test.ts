@@ -23,6 +23,20 @@ describe("p2prc ssh", () => {
     assert.deepEqual(lab.opened, [{ home: "/h" }]);
   });
 
+  test("warns beside ssh that the sandbox ends soon", async () => {
+    const value = { ...box, sandbox: { ...box.sandbox, endsSoon: true } };
+    const ended = Promise.withResolvers<number>();
+    const routes = { "GET /v1/boxes/box": { value }, [`GET /v1/boxes/${id}`]: { value } };
+    const lab = new CliLab({ routes, attached: () => ended.promise });
+    const ran = lab.p2prc("ssh", "box");
+    while (lab.ran.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (let time = 0; time < 3; time++) await lab.clock.advance(10_000);
+    ended.resolve(0);
+    const { exit, err } = await ran;
+    assert.equal(exit, 0);
+    assert.equal(err.filter((line) => line.includes("p2prc extend box 2h")).length, 1, err.join("\n"));
+  });
+
   test("ends as ssh ended", async () => {
     assert.equal((await new CliLab({ routes, attached: () => 42 }).p2prc("ssh", "box")).exit, 42);
   });
