@@ -30,6 +30,8 @@ export class PunchLab implements AsyncDisposable {
   readonly #scope = new Scope();
   /** The first port of the reachable node. */
   port = 0;
+  /** It. */
+  first: Punch | undefined;
 
   /** @param options of the reachable node */
   static async open(options: PunchNodeOptions = {}): Promise<PunchLab> {
@@ -42,6 +44,7 @@ export class PunchLab implements AsyncDisposable {
       bootstrap: () => [],
       ...options,
     });
+    lab.first = punch;
     await until(() => punch.state.endpoints === 4);
     return lab;
   }

@@ -15,6 +15,7 @@ import {
   type Dht,
   type DhtServer,
   type Engine,
+  isKnownAt,
   quietenServer,
   type SecretStream,
 } from "./engine.ts";
@@ -40,6 +41,7 @@ export class Answerer implements AsyncDisposable {
   readonly #scope = new Scope();
   /** From the moment a visitor is let in until a stream is made for it. */
   readonly #visits = new WeakMap<Buffer, Visit>();
+  #asked = 0;
 
   /** Who knows the way gets in at once; others once it is announced. */
   static open(deps: AnswererDeps): Answerer {
@@ -77,6 +79,18 @@ export class Answerer implements AsyncDisposable {
   /** Looks for better ones, and tells those that it is still there. */
   announce(): void {
     announceNow(this.#server);
+  }
+
+  /** Asks one of them after the other, one each time. */
+  async isForgotten(): Promise<boolean> {
+    const relays = this.#server.relayAddresses;
+    const relay = relays[this.#asked++ % relays.length];
+    if (relay === undefined) return true;
+    try {
+      return !(await isKnownAt(relay, { dht: this.#deps.dht, server: this.#server }));
+    } catch {
+      return false; // it is gone: the library notices that by itself
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

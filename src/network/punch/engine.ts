@@ -130,6 +130,16 @@ export function announceNow(server: DhtServer): void {
   server._announcer?._sleeper.resume();
 }
 
+/** hyperdht lib/constants.js: who passes packets on to whom? */
+const FIND_PEER = 2;
+
+/** Whether the DHT node at `relay` knows this server. One that started anew answers pings, and has forgotten. @throws where it is silent */
+export async function isKnownAt(relay: Address, { dht, server }: { dht: Dht; server: DhtServer }): Promise<boolean> {
+  if (server.target === null) return true; // it is about to be announced
+  const { value } = await dht.request({ command: FIND_PEER, target: server.target }, relay);
+  return value !== null;
+}
+
 /** One in so many is enough: looks at the routing table every 40 s and queries every 5 min are 4 MB a day for each end. */
 const ONE_IN = 4;
 

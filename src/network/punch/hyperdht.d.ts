@@ -80,6 +80,8 @@ declare module "hyperdht" {
     refresh(): void;
     close(): Promise<void>;
     readonly relayAddresses: readonly Address[];
+    /** The hash of its key. Null before it listens. */
+    readonly target: Buffer | null;
     readonly _announcer: { readonly _sleeper: { pause(ms: number): Promise<void>; resume(): void } } | null;
   }
 
@@ -111,6 +113,10 @@ declare module "hyperdht" {
     mutableGet(publicKey: Buffer): Promise<{ readonly value: Buffer; readonly seq: number } | null>;
     /** Looks for nodes in the background; every 5 min by itself. */
     refresh: () => void;
+    request(
+      message: { readonly command: number; readonly target: Buffer },
+      to: Address,
+    ): Promise<{ readonly value: Buffer | null }>;
     toArray(options?: { limit?: number }): Address[];
     remoteAddress(): Address | null;
     destroy(options?: { force?: boolean }): Promise<void>;

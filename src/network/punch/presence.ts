@@ -129,11 +129,13 @@ export class Presence implements AsyncDisposable {
     const now = this.#deps.clock.now();
     const isNews = this.#fedWith !== JSON.stringify(bootstrap);
     this.#fedWith = JSON.stringify(bootstrap);
-    if (isNews) this.#endpoints.feed(bootstrap);
+    if (isNews || this.nodes.length === 0) this.#endpoints.feed(bootstrap);
     if (this.#answerer === undefined) return;
     await this.#endpoints.resize(wantedEndpoints(bootstrap));
-    if (isNews) this.#published = undefined;
-    if (isNews || now - this.#announcedAt >= ANNOUNCE_MS || !this.isFound) {
+    const isLost =
+      isNews || (this.role.publicHost === undefined && (await orAborted(this.#answerer.isForgotten(), signal)));
+    if (isLost) this.#published = undefined;
+    if (isLost || now - this.#announcedAt >= ANNOUNCE_MS || !this.isFound) {
       this.#announcedAt = now;
       this.#answerer.announce();
     }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { freePorts, LOOPBACK, PunchLab, until } from "../../../test/support/punch-lab.ts";
+import { VirtualClock } from "../../../test/support/virtual-clock.ts";
 import { systemClock } from "../../base/index.ts";
 
 const SECRET = "correct horse battery staple";
@@ -141,6 +142,19 @@ describe("Punch", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  test("is announced anew where all of the DHT started anew, and has forgotten it", async () => {
+    await using lab = await PunchLab.open();
+    const clock = new VirtualClock();
+    const attic = await lab.node({ answers: true, clock });
+    const guest = await lab.node();
+    const dial = () => guest.punch.dial({ id: attic.identity.id, asks: true }, lab.signal);
+    await lab.first?.[Symbol.asyncDispose]();
+    await lab.node({ reachable: true, answers: true, port: lab.port, bootstrap: () => [] });
+    await assert.rejects(dial(), { code: "unreachable" });
+    await clock.advance(30_000);
+    await until(async () => (await dial().catch(() => undefined)) !== undefined);
   });
 
   test("keeps to its own network where that has a secret", async () => {
