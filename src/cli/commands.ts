@@ -118,6 +118,12 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import("./commands/group.ts")).group,
   },
   {
+    name: "plugin",
+    group: boxes,
+    summary: "run instructions on many sandboxes: keep them, check them, run them",
+    load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
+  {
     name: "image",
     group: boxes,
     summary: "push images of this machine to a node, list and remove them",

@@ -34,20 +34,25 @@ export async function startBoxes(
   const join = await openGroup(client, group, io);
   const names = freeNames(base, await takenNames(client, io));
   const codes: number[] = [];
-  let started = 0;
-  await atMost(AT_ONCE, Array.from({ length: count }), async (_, turn) => {
+  const started: Box[] = [];
+  const work = atMost(AT_ONCE, Array.from({ length: count }), async (_, turn) => {
     const order = { ...request, ...(request.near === true ? { turn } : {}) };
     codes[turn] = await codeOf(
       async () => {
         const box = await startNamed(client, { order, names }, io);
-        await join.add(box);
+        started[turn] = box;
         onBox(box);
-        io.progress(`${++started} of ${count} started`);
+        io.progress(`${Object.keys(started).length} of ${count} started`);
       },
       { name: `${base} ${turn + 1} of ${count}`, io },
     );
   });
-  if (started === 0) await join.undo();
+  try {
+    await work;
+  } finally {
+    // In the order of their names; also those that were started before Ctrl-C.
+    await join.add(started.filter((box) => box !== undefined));
+  }
   return codes.find((code) => code !== 0) ?? 0;
 }
 
@@ -65,14 +70,18 @@ async function startNamed(
   }
 }
 
-/** Puts sandboxes into a group; one that had to be made is taken back where nothing came of it. */
+/** Puts sandboxes into a group; one that had to be made is taken back where there is none to put in. */
 export async function openGroup(client: Client, name: string | undefined, io: Io) {
-  if (name === undefined) return { add: async () => undefined, undo: async () => undefined };
+  if (name === undefined) return { add: async () => undefined };
   const found = await groupCalled(client, name, io.signal);
   const { id } = found ?? (await client.createGroup({ name }, io.signal));
+  const { signal } = new AbortController(); // Ctrl-C may be why we are here
   return {
-    add: async ({ sandbox }: Box) => void (await client.addToGroup(id, [sandbox.id], io.signal)),
-    undo: async () => void (found === undefined && (await client.removeGroup(id, io.signal))),
+    add: async (boxes: readonly Box[]) => {
+      const ids = boxes.map(({ sandbox }) => sandbox.id);
+      if (ids.length > 0) await client.addToGroup(id, ids, signal);
+      else if (found === undefined) await client.removeGroup(id, signal);
+    },
   };
 }
 

@@ -23,6 +23,9 @@ const NAMES: ReadonlySet<string> = new Set([
   "ssh_known_hosts",
   // network
   "dht_nodes.json",
+  // plugin
+  "plugins",
+  "plugin-runs",
   // client and cli
   "cache",
   "daemon.stderr",

@@ -13,3 +13,4 @@ export {
   type CopyWish,
 } from "./copy/copy-files.ts";
 export { includeLine, installInclude, isIncluded, removeInclude } from "./ssh/include.ts";
+export { type OpensshKey, opensshKey } from "./ssh/openssh-key.ts";

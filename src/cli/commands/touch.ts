@@ -72,10 +72,10 @@ export const touch = command<Flags>({
     }
     const join = await openGroup(client, group, io);
     const box = await startBox(client, request, io).catch(async (error: unknown) => {
-      await join.undo();
+      await join.add([]);
       throw error;
     });
-    await join.add(box);
+    await join.add([box]);
     if (flags.seed === true) {
       io.out(JSON.stringify(seedShape(box), undefined, 2));
       return 0;

@@ -1,0 +1,99 @@
+/**
+ * The walls around a plugin that is not the person's own: bubblewrap, without any network, with the system's programs to
+ * read and a home of its own that goes with the run. Never as root of this machine.
+ */
+
+import { access, chown, readdir, realpath, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { Failure } from "../core/index.ts";
+import { GATE_SOURCE } from "./gate.ts";
+import type { Target } from "./needs.ts";
+
+/** `nobody`, where this is root: inside of a user namespace root would still be root of this machine. */
+const NOBODY = 65_534;
+/** Where the folder of the run is, inside. */
+export const WORK = "/work";
+const TMP_BYTES = 512 * 1_024 ** 2;
+
+export interface Confinement {
+  /** bwrap and what stands before the program. */
+  readonly argv: readonly string[];
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** @throws {Failure} not-supported: plugins of others are not run without it */
+export async function findBubblewrap(path: string): Promise<string> {
+  for (const folder of path.split(delimiter).filter((one) => one.startsWith("/"))) {
+    const found = await access(join(folder, "bwrap")).then(
+      () => true,
+      () => false,
+    );
+    if (found) return join(folder, "bwrap");
+  }
+  throw new Failure("not-supported", "a plugin of somebody else's is run behind walls, and bubblewrap is not here", {
+    hint: "install it (`sudo apt-get install bubblewrap`); or read the plugin and add it from a folder: then it is your own",
+  });
+}
+
+/** @param folder of the run @param program its path @throws {Failure} not-supported */
+export async function confine(
+  { bwrap, folder, program }: { readonly bwrap: string; readonly folder: string; readonly program: string },
+  uid: number,
+): Promise<Confinement> {
+  if (!(await realpath(program)).startsWith("/usr/")) {
+    throw new Failure("not-supported", `behind the walls there is only /usr, and "${program}" is not in it`, {
+      hint: "install Ansible with the packages of your system (`sudo apt-get install ansible-core`)",
+    });
+  }
+  const inner = uid === 0 ? NOBODY : uid;
+  await writeFile(join(folder, "passwd"), `p2prc:x:${inner}:${inner}::/tmp/home:/bin/sh\n`, { mode: 0o644 });
+  if (uid === 0) await giveAway(folder);
+  const links = ["bin", "sbin", "lib", "lib64", "lib32"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]);
+  const argv = [
+    ...[bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+    ...["--ro-bind", "/usr", "/usr", ...links],
+    ...[
+      "--ro-bind-try",
+      "/etc/ld.so.cache",
+      "/etc/ld.so.cache",
+      "--ro-bind-try",
+      "/etc/alternatives",
+      "/etc/alternatives",
+    ],
+    ...["--ro-bind", join(folder, "passwd"), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"],
+    ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp", "--dir", "/tmp/home"],
+    ...["--ro-bind", folder, WORK, "--chdir", WORK, "--hostname", "p2prc", "--"],
+  ];
+  return { argv, user: uid === 0 ? { uid: NOBODY, gid: NOBODY } : undefined };
+}
+
+async function giveAway(folder: string): Promise<void> {
+  const names = await readdir(folder, { recursive: true });
+  for (const path of [folder, ...names.map((name) => join(folder, name))]) await chown(path, NOBODY, NOBODY);
+}
+
+/** For ssh inside: only through the gate, with the key of the run, and with the keys of its sandboxes known. */
+export function confinedFiles(targets: readonly Target[], privateKey: string): Readonly<Record<string, string>> {
+  return {
+    "gate.py": GATE_SOURCE,
+    key: privateKey,
+    known_hosts: targets.map(({ id, hostKey }) => `${id}.p2prc ${hostKey}\n`).join(""),
+  };
+}
+
+export const CONFINED_SSH = `Host *.p2prc
+  ProxyCommand python3 -I ${WORK}/gate.py ${WORK}/gate %n
+  IdentityFile ${WORK}/key
+  IdentitiesOnly yes
+  UserKnownHostsFile ${WORK}/known_hosts
+  GlobalKnownHostsFile none
+  StrictHostKeyChecking yes
+  HostKeyAlgorithms ssh-ed25519
+  UpdateHostKeys no
+  PreferredAuthentications publickey
+  BatchMode yes
+  LogLevel ERROR
+  ControlMaster auto
+  ControlPath /tmp/m-%C
+  ControlPersist 10
+`;
