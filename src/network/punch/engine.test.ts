@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { freePorts, LOOPBACK } from "../../../test/support/punch-lab.ts";
+import { freePorts, LOOPBACK, PunchLab } from "../../../test/support/punch-lab.ts";
 import {
   boundFrames,
   type Dht,
@@ -39,6 +39,16 @@ describe("the engine", () => {
     assert.deepEqual(dht.bootstrapNodes, []);
     assert.deepEqual(dht.toArray(), []);
     await dht.destroy();
+  });
+
+  test("asks no node that others name where packets may not be sent", async () => {
+    await using lab = await PunchLab.open();
+    const { openDht } = await loadEngine();
+    const bootstrap = [{ host: LOOPBACK, port: lab.port }];
+    const dht = openDht({ ...(await plain()), bootstrap, mayReach: ({ port }) => port === lab.port });
+    await dht.fullyBootstrapped();
+    assert.deepEqual(dht.toArray(), bootstrap);
+    await dht.destroy({ force: true });
   });
 
   test("is imported by one file", () => {
