@@ -5,6 +5,7 @@
 
 import { type Clock, type Log, Scope } from "../../base/index.ts";
 import type { Grant, NodeId } from "../../core/index.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { SandboxId } from "../runtime/sandbox-id.ts";
 import { type Lease, SOON_MS } from "./lease.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -18,6 +19,7 @@ export interface KeeperDeps {
   readonly reconciler: Reconciler;
   readonly wallWatch: WallWatch;
   readonly sampler: Sampler;
+  readonly runtime: Pick<Runtime, "frozen">;
   readonly grantOf: (id: NodeId) => Grant | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -56,10 +58,23 @@ export class Keeper {
       });
     every(LOOK_EVERY_MS, async () => this.#look(scope));
     await reconciler.reconcile(scope.signal);
-    every(RECONCILE_EVERY_MS, (ending) => reconciler.reconcile(ending));
+    scope.spawn((ending) => this.#reconcile(ending));
     every(SAMPLE_EVERY_MS, (ending) => sampler.sample(ending));
     every(VERIFY_EVERY_MS, (ending) => wallWatch.look(ending));
     await new Promise((resolve) => scope.signal.addEventListener("abort", resolve, { once: true }));
+  }
+
+  /** Now and then, and as soon as the runtime has frozen something: its guest wants to know why nothing answers. */
+  async #reconcile(signal: AbortSignal): Promise<void> {
+    const { reconciler, runtime, clock } = this.#deps;
+    let frozen = Promise.withResolvers<void>();
+    using _subscription = runtime.frozen?.on(() => frozen.resolve());
+    for (;;) {
+      await using resting = new Scope(signal);
+      await Promise.race([clock.sleep(RECONCILE_EVERY_MS, resting.signal), frozen.promise]);
+      frozen = Promise.withResolvers();
+      await reconciler.reconcile(signal);
+    }
   }
 
   /** Who has to go, goes. */

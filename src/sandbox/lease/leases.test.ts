@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Runtime } from "../runtime/runtime.ts";
 import { ann, bigGrant, bob, owner, SandboxWorld } from "../../../test/support/sandbox-world.ts";
 import { defaultGrant } from "../../core/index.ts";
 import { shown } from "./lease.ts";
@@ -325,6 +326,23 @@ describe("a frozen, stopped or lost sandbox", () => {
     assert.ok(lease !== undefined);
     const { state, reason } = shown(lease, "memory", HOUR);
     assert.deepEqual({ state, reason }, { state: "paused", reason: "disk quota" });
+  });
+
+  test("is shown as frozen at once, since the runtime tells", async () => {
+    let runtime: Runtime | undefined;
+    await using world = new SandboxWorld({ wrap: (inner) => (runtime = inner) });
+    world.run();
+    const { id } = await world.create(ann);
+    await world.clock.advance(1_000);
+    Object.assign(world.machine.get(id) ?? {}, { state: "paused", reason: "disk quota" });
+    runtime?.frozen?.publish(id);
+    await world.clock.advance(1);
+    assert.deepEqual(
+      world.book.get(id)?.holds.map(({ why }) => why),
+      ["disk quota"],
+    );
+    await world.stop();
+    assert.equal(runtime?.frozen?.listenerCount, 0);
   });
 
   test("is frozen again where somebody let it go on behind our back", async () => {

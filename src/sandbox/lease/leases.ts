@@ -98,7 +98,7 @@ export class Leases implements AsyncDisposable {
     this.reconciler = new Reconciler({ id, sandboxes, insides, runtime, needed, ready, log });
     const wallWatch = new WallWatch({ sandboxes, runtime, log });
     const { reconciler } = this;
-    this.#keeper = new Keeper({ sandboxes, reconciler, wallWatch, sampler, grantOf, clock, log });
+    this.#keeper = new Keeper({ sandboxes, reconciler, wallWatch, sampler, runtime, grantOf, clock, log });
     const publications = this.#scope.own(new Publications({ database, book, streams, grantOf, hosts, clock, log }));
     this.publications = publications;
     const wallTime = () => clock.wallTime();

@@ -6,7 +6,7 @@
  */
 
 import type { Duplex, Readable } from "node:stream";
-import { type Clock, type Log, Scope } from "../../base/index.ts";
+import { type Clock, type Log, Scope, Topic } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
 import type { Inside } from "../inside/inside.ts";
 import { type Picked, pickRuntime, type RuntimeCandidate } from "./pick-runtime.ts";
@@ -51,6 +51,7 @@ const NOTHING: RuntimeFacts = {
 };
 
 export class LateRuntime implements Runtime {
+  readonly frozen = new Topic<SandboxId>();
   readonly #deps: LateRuntimeDeps;
   readonly #scope = new Scope();
   #picking: Promise<Picked> | undefined;
@@ -138,6 +139,7 @@ export class LateRuntime implements Runtime {
     const { candidates, clock, log } = this.#deps;
     const picked = await pickRuntime(candidates, log, this.#scope.signal);
     this.#picked = picked;
+    picked.runtime?.frozen?.on((id) => this.frozen.publish(id));
     const { facts } = picked.runtime ?? {};
     if (facts !== undefined) log.info("sandboxes are made by", { runtime: facts.kind, version: facts.version });
     else {

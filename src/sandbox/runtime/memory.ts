@@ -7,6 +7,7 @@
 
 import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
+import { Topic } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
 import type {
   FoundSandbox,
@@ -70,6 +71,7 @@ const NO_STATS: SandboxStats = {
 };
 
 export class MemoryRuntime implements Runtime {
+  readonly frozen = new Topic<SandboxId>();
   readonly facts: RuntimeFacts;
   readonly machine: MemoryMachine;
   readonly #resident: (spec: SandboxSpec) => Duplex;

@@ -7,6 +7,7 @@
  */
 
 import type { Duplex, Readable } from "node:stream";
+import type { Topic } from "../../base/index.ts";
 import type { Inside } from "../inside/inside.ts";
 import type { SandboxId } from "./sandbox-id.ts";
 
@@ -120,6 +121,9 @@ export interface LogsOptions {
 
 export interface Runtime extends AsyncDisposable {
   readonly facts: RuntimeFacts;
+
+  /** News of one that it has frozen of its own accord; `list` says why. Undefined: it never does. */
+  readonly frozen?: Topic<SandboxId> | undefined;
 
   /**
    * Makes the sandbox, starts the resident in it, and resolves when its walls were verified from inside. On failure nothing

@@ -38,6 +38,10 @@ export class TimedRuntime implements Runtime {
     return this.#runtime.facts;
   }
 
+  get frozen(): Runtime["frozen"] {
+    return this.#runtime.frozen;
+  }
+
   create(spec: SandboxSpec, note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {
     return this.#timed({ what: "make a sandbox", ms: CREATE_MS }, (s) => this.#runtime.create(spec, note, s), signal);
   }

@@ -7,7 +7,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Duplex, Readable } from "node:stream";
-import { isAbort, Scope } from "../../../base/index.ts";
+import { isAbort, Scope, Topic } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
 import { diskFailure } from "../../../store/index.ts";
 import { Inside } from "../../inside/inside.ts";
@@ -38,6 +38,7 @@ import { lookAtProbe } from "./verify.ts";
 
 export class BubblewrapRuntime implements Runtime {
   readonly facts: RuntimeFacts;
+  readonly frozen = new Topic<SandboxId>();
   readonly #deps: MakeDeps;
   readonly #maker: Maker;
   readonly #making = new Map<SandboxId, Promise<void>>();
@@ -50,7 +51,7 @@ export class BubblewrapRuntime implements Runtime {
     this.#deps = deps;
     this.#maker = new Maker(deps);
     this.#disk = new DiskUses(deps);
-    const watch = new Watch({ ...deps, disk: this.#disk });
+    const watch = new Watch({ ...deps, disk: this.#disk, frozen: (id) => this.frozen.publish(id) });
     this.#scope.spawn((signal) => watch.run(signal));
     this.facts = facts;
   }

@@ -18,6 +18,7 @@ export interface WatchDeps extends FreezeDeps {
   readonly log: Log;
   readonly root: string;
   readonly disk: DiskUses;
+  readonly frozen: (id: SandboxId) => void;
 }
 
 const LOOK_EVERY_MS = 2_000;
@@ -115,5 +116,6 @@ export class Watch {
     const now = (await folder.read()) ?? record;
     await folder.write({ ...now, frozenFor: reason });
     this.#deps.log.warn("a sandbox was frozen", { id: folder.id, reason });
+    this.#deps.frozen(folder.id);
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Duplex, Readable } from "node:stream";
-import type { Clock } from "../../../base/index.ts";
+import { type Clock, Topic } from "../../../base/index.ts";
 import { Failure } from "../../../core/index.ts";
 import { Inside } from "../../inside/inside.ts";
 import type {
@@ -65,6 +65,7 @@ interface Making {
 
 export class DockerRuntime implements Runtime {
   readonly facts: RuntimeFacts;
+  readonly frozen = new Topic<SandboxId>();
   readonly #deps: DockerRuntimeDeps;
   readonly #makings = new Map<SandboxId, Making>();
   readonly #entered = new Entered();
@@ -177,6 +178,12 @@ export class DockerRuntime implements Runtime {
     if (found.State.Paused === paused) return;
     const path = `/containers/${found.Id}/${paused ? "pause" : "unpause"}`;
     await this.#asked(this.#deps.engine.ask({ method: "POST", path }, signal), paused ? "freeze it" : "let it go on");
+  }
+
+  /** For what watches over it, which nobody asked for that. */
+  async freeze(id: SandboxId, signal: AbortSignal): Promise<void> {
+    await this.pause(id, true, signal);
+    this.frozen.publish(id);
   }
 
   async list(signal: AbortSignal): Promise<readonly FoundSandbox[]> {

@@ -93,7 +93,7 @@ function assemble(deps: DockerDeps, options: DockerOptions, parts: Parts): Docke
     disk,
     onDispose: () => scope.close(),
   });
-  const freeze = (id: SandboxId, s: AbortSignal) => runtime.pause(id, true, s);
+  const freeze = (id: SandboxId, s: AbortSignal) => runtime.freeze(id, s);
   const renew = (id: SandboxId, s: AbortSignal) => companions.renew(id, s);
   const networks = () => addresses().networks;
   scope.spawn((s) => ended(disk.run(storageQuota ? undefined : freeze, s), s));
