@@ -27,6 +27,8 @@ const packages: readonly Package[] = [
     why: "stock `ssh`, `scp` and `sftp` into sandboxes, and `ssh -L` in bench/",
   },
   { name: "openssh-server", program: "sshd", why: "what sandboxes answer SSH with, and the other end in bench/" },
+  { name: "ansible-core", program: "ansible-playbook", why: "plugins, which are Ansible's playbooks" },
+  { name: "git", program: "git", why: "plugins that come from a repository" },
   { name: "rsync", program: "rsync", why: "stock `rsync` into sandboxes" },
   { name: "bubblewrap", program: "bwrap", why: "sandboxes where there is no container engine" },
   { name: "uidmap", program: "newuidmap", why: "a range of users for each of them" },
