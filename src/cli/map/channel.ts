@@ -1,7 +1,7 @@
 /** A worker of a job in a sandbox, as a command that the daemon passes bytes to and from. */
 
 import type { Client, Exec } from "../../client/index.ts";
-import type { Channel } from "../../job/light.ts";
+import type { Channel } from "../../job/index.ts";
 import type { ExecEnd } from "../../sandbox/light.ts";
 
 /** Of what it says on stderr. */

@@ -3,7 +3,7 @@
 import { within } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
-import type { JobBox, Where } from "../../job/light.ts";
+import type { JobBox, Where } from "../../job/index.ts";
 import type { Box, TouchRequest } from "../../sandbox/index.ts";
 import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";

@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
-import { holdJob, type Job, leftOver, type LeftOver, runJob, type Tally, workerCommand } from "../../job/light.ts";
+import type { Job, LeftOver, Tally } from "../../job/index.ts";
+import { holdJob, leftOver, runJob, workerCommand } from "../../job/light.ts";
 import { sandboxCount } from "../boxes.ts";
 import { plural } from "../format.ts";
 import { type Io, printJson } from "../io.ts";

@@ -1,7 +1,7 @@
 /** A job on the screen: the line of its progress, what went wrong, and what came of it. */
 
 import { cleanText } from "../../core/light.ts";
-import type { BoxTally, Tally, TaskFailure } from "../../job/light.ts";
+import type { BoxTally, Tally, TaskFailure } from "../../job/index.ts";
 import { type Column, formatColumns } from "../columns.ts";
 import { formatDecimalBytes, formatTook } from "../format.ts";
 
