@@ -93,9 +93,18 @@ function leave(body: Readable & { readonly rstCode?: number; close?(code: number
 export function failureFrom(status: number, value: unknown): Failure {
   if (!Value.Check(ErrorReply, value)) return new Failure("bad-reply", `the other node answered with status ${status}`);
   const { code, message, hint } = value.error;
-  return new Failure(isFailureCode(code) ? code : "bad-reply", cleanText(message, 300), {
+  const failure = new Failure(isFailureCode(code) ? code : "bad-reply", cleanText(message, 300), {
     hint: hint === undefined ? undefined : cleanText(hint, 300),
   });
+  told.add(failure);
+  return failure;
+}
+
+const told = new WeakSet<object>();
+
+/** Whether the other end has said so: a `link-lost` that it tells of is one of its own, and the link to it is well. */
+export function wasTold(error: unknown): boolean {
+  return error instanceof Failure && told.has(error);
 }
 
 function parseJson(text: string): unknown {

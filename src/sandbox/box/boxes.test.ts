@@ -68,6 +68,19 @@ describe("touch", () => {
     assert.equal(lab.attic.sandboxes.size, 0);
   });
 
+  test("takes what the node itself has lost for its answer, and not for a link that broke", async () => {
+    const lab = new Lab();
+    lab.attic.refusal = new Failure("link-lost", "the way into the sandbox was lost");
+    await assert.rejects(lab.touch({ node: "attic", name: "box" }), {
+      code: "link-lost",
+      message: "the way into the sandbox was lost",
+    });
+    assert.equal(lab.attic.asked.filter((asked) => asked === "POST /v1/sandboxes").length, 1);
+    assert.deepEqual(await lab.names(), []);
+    lab.attic.refusal = undefined;
+    assert.equal((await lab.touch({ node: "attic", name: "box" })).sandbox.name, "box");
+  });
+
   test("removes what a daemon that was killed had asked for", async () => {
     const lab = new Lab();
     lab.attic.silent = true;

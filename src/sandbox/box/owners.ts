@@ -2,7 +2,7 @@
 
 import { type Clock, within } from "../../base/index.ts";
 import { Failure, type FailureCode, type NodeId } from "../../core/index.ts";
-import type { Dialable, Link, Reach } from "../../network/index.ts";
+import { type Dialable, type Link, type Reach, wasTold } from "../../network/index.ts";
 
 export interface OwnersDeps {
   readonly reach: Reach;
@@ -17,7 +17,7 @@ const SILENT: readonly FailureCode[] = ["link-lost", "timed-out", "unreachable",
 
 /** Whether the node may not have answered at all. */
 export function isSilence(error: unknown): boolean {
-  return error instanceof Failure && SILENT.includes(error.code);
+  return error instanceof Failure && SILENT.includes(error.code) && !wasTold(error);
 }
 
 /** Whether the node says that nothing of mine is there. Who is no guest there any more holds nothing there either. */
