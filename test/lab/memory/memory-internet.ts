@@ -137,6 +137,7 @@ function pipe(duplex: WireEnd, { peer, remote, asks }: { peer: NodeId; remote: s
 
 function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
 }
