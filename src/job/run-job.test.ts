@@ -31,9 +31,9 @@ describe("a job", () => {
     await lab.write("moving", "m".repeat(1_000_000));
     const box = new FakeBox(async () => ({}));
     lab.boxes.set("a", box);
-    const { start } = box;
+    const start = box.start.bind(box);
     box.start = async () => {
-      const channel = await start.call(box);
+      const channel = await start();
       const write = channel.write.bind(channel);
       channel.write = async (bytes) => {
         if (Buffer.from(bytes).includes('"name":"moving"')) await lab.write("moving", "other");
