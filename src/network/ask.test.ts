@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:http2";
+import { type ClientHttp2Stream, connect, createServer, type Http2ServerResponse } from "node:http2";
 import { once } from "node:events";
 import { describe, test } from "node:test";
 import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { Type } from "typebox";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
-import { ask, readText } from "./ask.ts";
+import { ask, readText, wholeBody } from "./ask.ts";
 import type { Link } from "./link.ts";
 
 const signal = new AbortController().signal;
@@ -61,3 +62,70 @@ describe("readText", () => {
     assert.equal(body.destroyed, true);
   });
 });
+
+describe("wholeBody", () => {
+  test("ends where the answer ends", async () => {
+    await using lab = await Answered.open();
+    lab.response.end("and all of it");
+    assert.equal(await text(wholeBody(lab.stream)), "half and all of it");
+  });
+
+  test("fails where the link broke, which for a stream of HTTP/2 is merely its close", async () => {
+    await using lab = await Answered.open();
+    const reading = assert.rejects(text(wholeBody(lab.stream)), { code: "link-lost" });
+    await new Promise((resolve) => setImmediate(resolve));
+    lab.response.stream.session?.destroy();
+    await reading;
+  });
+
+  test("fails where it broke before anybody read it", async () => {
+    await using lab = await Answered.open();
+    lab.response.stream.session?.destroy();
+    await once(lab.stream, "close");
+    await assert.rejects(text(wholeBody(lab.stream)), { code: "link-lost" });
+  });
+
+  test("lets go of the stream when its reader leaves", async () => {
+    await using lab = await Answered.open();
+    const left = once(lab.response, "close");
+    wholeBody(lab.stream).destroy();
+    await left;
+  });
+});
+
+/** Half an answer over HTTP/2. */
+class Answered implements AsyncDisposable {
+  readonly stream: ClientHttp2Stream;
+  readonly response: Http2ServerResponse;
+  readonly #end: () => void;
+
+  static async open(): Promise<Answered> {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const stream = session.request({ ":path": "/" });
+    const [, response] = (await once(server, "request")) as [unknown, Http2ServerResponse];
+    response.write("half ");
+    await once(stream, "response");
+    const end = () => {
+      session.destroy();
+      server.close();
+    };
+    return new Answered({ stream, response, end });
+  }
+
+  private constructor(parts: {
+    readonly stream: ClientHttp2Stream;
+    readonly response: Http2ServerResponse;
+    readonly end: () => void;
+  }) {
+    this.stream = parts.stream;
+    this.response = parts.response;
+    this.#end = parts.end;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+  }
+}

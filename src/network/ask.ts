@@ -6,7 +6,7 @@
  */
 
 import { constants } from "node:http2";
-import type { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { type Static, Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { type Clock, systemClock, within } from "../base/index.ts";
@@ -81,6 +81,25 @@ export async function readText(body: Readable, maxBytes: number, signal: AbortSi
     leave(body);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/**
+ * A long answer as it comes, which fails where it was cut off. An HTTP/2 stream says then that it has ended, all the same: that
+ * it was destroyed before, or reset, tells the two apart. Destroying it lets go of the stream.
+ */
+export function wholeBody(body: Readable & { readonly rstCode?: number }): Readable {
+  const whole = new PassThrough();
+  const cut = (cause?: Error) =>
+    whole.destroy(new Failure("link-lost", "the link broke in the middle of the answer", { cause }));
+  body.on("error", cut).once("close", () => {
+    if (!whole.writableEnded) cut();
+  });
+  body.once("end", () => {
+    if (!body.destroyed && (body.rstCode ?? 0) === constants.NGHTTP2_NO_ERROR) whole.end();
+  });
+  if (body.destroyed) cut();
+  whole.once("close", () => leave(body));
+  return body.pipe(whole, { end: false });
 }
 
 /** Destroying a stream of HTTP/2 alone tells the other end nothing: it would hold what it has still to send for ever. */

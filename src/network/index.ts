@@ -1,6 +1,6 @@
 /** network: from a NodeId to a Link: identity, carriers, dialling. */
 export { Answering, decodeTarget, type RawRequest, type RawResponse, type Requests, type Tunnel } from "./answering.ts";
-export { ask, failureFrom, type Question, readText, wasTold } from "./ask.ts";
+export { ask, failureFrom, type Question, readText, wasTold, wholeBody } from "./ask.ts";
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Errand, openErrand } from "./errand.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";

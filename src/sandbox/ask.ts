@@ -9,7 +9,7 @@ import type { Duplex, Readable } from "node:stream";
 import { Type } from "typebox";
 import { Value } from "typebox/value";
 import { cleanText, Failure } from "../core/index.ts";
-import { ask, failureFrom, type Link, readText } from "../network/index.ts";
+import { ask, failureFrom, type Link, readText, wholeBody } from "../network/index.ts";
 import {
   CreateProgress,
   type CreateRequest,
@@ -114,7 +114,7 @@ export async function askUnpublish(
   return clean(await ask(link, question, signal));
 }
 
-/** Bytes as the command wrote them: not cleaned. With `follow` it ends with the sandbox, or when destroyed. */
+/** Bytes as the command wrote them: not cleaned. With `follow` it ends with the sandbox, or when destroyed; fails when cut off. */
 export async function askLogs(
   link: Link,
   { id, follow, lines }: LogsQuery & { readonly id: SandboxId },
@@ -123,7 +123,7 @@ export async function askLogs(
   const path = `/v1/sandboxes/${id}/logs?follow=${follow}&lines=${lines}`;
   const { status, body } = await link.request({ method: "GET", path }, signal);
   if (status >= 300) throw failureFrom(status, parse(await readText(body, MAX_LINE_LENGTH, signal)));
-  return body;
+  return wholeBody(body);
 }
 
 export type StreamWish =

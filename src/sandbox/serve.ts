@@ -184,6 +184,8 @@ function serveLogs(app: FastifyInstance, { sandboxes, runtime, guestOf }: Sandbo
     async (request, reply) => {
       const { id } = mine(sandboxes, guestOf(request.caller), request.params.id);
       const log = await runtime.logs(id, request.query, request.signal);
+      // Fastify alone would end the answer as if the log had ended.
+      log.once("error", (error) => reply.raw.destroy(error));
       return reply.type("application/octet-stream").send(log);
     },
   );

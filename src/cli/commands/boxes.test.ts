@@ -179,6 +179,20 @@ test("p2prc extend says until when", async () => {
   assert.equal((await lab.p2prc("extend", "box", "long")).exit, 2);
 });
 
+test("p2prc logs of a sandbox does not take a link that broke for the end", async () => {
+  const cut = new Failure("daemon-failed", "the daemon broke off (ECONNRESET)");
+  const asked = "GET /v1/boxes/box/logs?lines=50&follow=true";
+  for (const [reach, said] of [
+    ["lost", /attic does not answer any more: the log was cut off/],
+    ["known", /the link to attic broke: the log was cut off/],
+  ] as const) {
+    const lab = new CliLab({ routes: { [asked]: cut, "GET /v1/boxes/box": { value: { ...box, reach } } } });
+    const { exit, err } = await lab.p2prc("logs", "-f", "box");
+    assert.equal(exit, 4);
+    assert.match(err.join("\n"), said);
+  }
+});
+
 test("p2prc logs of a sandbox prints its bytes as they are", async () => {
   const routes: Routes = { "GET /v1/boxes/box/logs?lines=50&follow=true": { text: "one\n\u001b[31mtwo" } };
   assert.deepEqual((await new CliLab({ routes }).p2prc("logs", "-f", "box")).out, ["one", "\u001b[31mtwo"]);

@@ -3,7 +3,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { Failure } from "../../core/light.ts";
+import { cleanText, Failure } from "../../core/light.ts";
 import type { Client } from "../../client/index.ts";
 import { command } from "../command.ts";
 import { roomIn } from "../exec-in-box.ts";
@@ -94,9 +94,20 @@ async function pour(client: Client, { box, lines, follow, to }: Pouring, io: Io)
       if (!to.write(bytes)) await roomIn(to);
     }
   } catch (error) {
-    if (!io.signal.aborted || !follow) throw error; // Ctrl-C is how following ends
+    if (io.signal.aborted && follow) return 0; // Ctrl-C is how following ends
+    if (!(error instanceof Failure) || error.code !== "daemon-failed") throw error;
+    await askWhyCut(client, box, io);
   }
   return 0;
+}
+
+/** The daemon breaks off where the log did. @throws {Failure} link-lost, unless the sandbox has ended and its log with it */
+async function askWhyCut(client: Client, box: string, { signal }: Io): Promise<void> {
+  const { node, sandbox, reach } = await client.box(box, signal);
+  if (sandbox.state === "removing") return;
+  const place = cleanText(node.name, 64);
+  const what = reach === "lost" ? `${place} does not answer any more` : `the link to ${place} broke`;
+  throw new Failure("link-lost", `${what}: the log was cut off`, { hint: `\`p2prc logs ${box}\` asks for it again` });
 }
 
 /** As much as 10,000 lines take. */
