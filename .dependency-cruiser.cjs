@@ -19,7 +19,20 @@ const floors = [
   })),
   {
     name: "daemon",
-    may: ["table", "measure", "access", "sandbox", "nat", "plugin", "job", "network", "store", "config", "core", "base"],
+    may: [
+      "table",
+      "measure",
+      "access",
+      "sandbox",
+      "nat",
+      "plugin",
+      "job",
+      "network",
+      "store",
+      "config",
+      "core",
+      "base",
+    ],
     why: "the daemon is driven from the street through its API and never knows who does it",
   },
 ];
