@@ -5,7 +5,7 @@
  * comes first wins: after it, nothing is rewritten.
  */
 
-import { groupWords, isSeedGroupFlag } from "./seed-words.ts";
+import { fromSeedWords, isSeedWord } from "./seed-words.ts";
 
 const SEED = new Map<string, "serve" | "update" | "ls" | "touch">([
   ["-s", "serve"],
@@ -25,7 +25,7 @@ export function fromSeedFlags(argv: readonly string[]): readonly string[] {
     word.startsWith("--touch=") ? ["--touch", word.slice("--touch=".length)] : [word],
   );
   const verb = BY_RANK.find((one) => words.some((word) => SEED.get(word) === one));
-  if (verb === undefined) return groupWords(argv);
+  if (verb === undefined) return fromSeedWords(argv);
   const rest = words.filter((word) => !SEED.has(word)).map((word) => (word === "--GPU" ? "--gpu=1" : word));
   const shape = { serve: [], touch: ["--seed"], update: ["--blocks"], ls: ["--blocks"] }[verb];
   return [verb, ...shape, ...rest];
@@ -35,7 +35,7 @@ export function fromSeedFlags(argv: readonly string[]): readonly string[] {
 function beginsWithSeedFlag(argv: readonly string[]): boolean {
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
-    if (SEED.has(word) || word.startsWith("--touch=") || isSeedGroupFlag(word)) return true;
+    if (SEED.has(word) || word.startsWith("--touch=") || isSeedWord(word)) return true;
     if (word === "--id" || word === "--ID") index++; // says whose group it is, before or behind it
     if (!word.startsWith("-") || word === "--") return false;
     if (WITH_VALUE.has(word)) index++;

@@ -6,7 +6,7 @@ export type { PlaybookEvent } from "./events.ts";
 export { type Inside, LOOK_INSIDE, needsOf, readInside, type Target, type Unmet, unmetNeeds } from "./needs.ts";
 export { parameterValues, type Values } from "./parameters.ts";
 export { type Fetched, PluginStore } from "./plugin-store.ts";
-export type { Cell, CellState, HostProgress, Progress } from "./progress.ts";
+export { type Cell, type CellState, type HostProgress, Progress } from "./progress.ts";
 export { type Run, RunBook } from "./run-book.ts";
 export { findAnsible, isOwn, type PluginOutcome, runPlugin, type RunPluginDeps } from "./run-plugin.ts";
 export { portsAskedFor } from "./template.ts";

@@ -5,7 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
 import { env, kill } from "node:process";
 import { text } from "node:stream/consumers";
@@ -91,7 +91,7 @@ async function archive(
   );
 }
 
-const SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"];
+const SAFE = ["-c", `core.hooksPath=${devNull}`, "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"];
 
 async function run(args: readonly string[], signal: AbortSignal): Promise<string> {
   signal.throwIfAborted();
@@ -139,7 +139,7 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
     ...Object.fromEntries(kept.flatMap((key) => (env[key] === undefined ? [] : [[key, env[key]]]))),
     GIT_TERMINAL_PROMPT: "0",
     GIT_CONFIG_NOSYSTEM: "1",
-    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_CONFIG_GLOBAL: devNull,
     GIT_ATTR_NOSYSTEM: "1",
     GIT_ALLOW_PROTOCOL: "https:ssh:file",
     GIT_SSH_COMMAND: "ssh -oBatchMode=yes -oConnectTimeout=20",

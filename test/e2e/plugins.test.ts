@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { bubblewrapSkip } from "../support/bubblewrap-world.ts";
@@ -136,6 +138,9 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
   });
 
   test("runs somebody else's behind walls, once it has been said that it may", async () => {
+    await using here = createServer().listen(0, "127.0.0.1");
+    await once(here, "listening");
+    const { port } = here.address() as AddressInfo;
     const site = `- hosts: all
   gather_facts: false
   tasks:
@@ -149,7 +154,7 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
       shell: |
         test ! -e ${lab.home}
         test ! -e /root
-        python3 -c 'import socket; socket.create_connection(("127.0.0.1", 22), 2)' && exit 1
+        python3 -c 'import socket; socket.create_connection(("127.0.0.1", ${port}), 2)' && exit 1
         test "$(id -u)" != 0
         ! touch /work/x /usr/x
 `;
@@ -184,11 +189,12 @@ class PluginLab implements AsyncDisposable {
   static async open(): Promise<PluginLab> {
     const machines = await Machines.open();
     try {
-      await machines.run("attic", ["serve", "--detach", "--name", "attic"]);
+      const served = await machines.run("attic", ["serve", "--detach", "--name", "attic"]);
+      assert.equal(served.exit, 0, served.lines.join("\n"));
       const invite = await machines.run("attic", ["invite", "--own", "--json"]);
       const { link } = JSON.parse(invite.lines.at(-1) ?? "") as { link: string };
-      await machines.run("barn", ["join", link]);
       const lab = new PluginLab(machines);
+      await lab.ok("join", link);
       await lab.ok("touch", "--near", "--count", "2", "--group", "farm", "--network", "none");
       return lab;
     } catch (error) {

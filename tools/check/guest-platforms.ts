@@ -65,6 +65,9 @@ const allowed: Readonly<Record<string, string>> = {
   "src/cli/installed.ts": "`install` refuses Windows before it plans anything",
   "src/daemon/status.ts": "a user id that was handed down, undefined where there is none",
   "src/network/listen-tcp.ts": "who holds a port is read where /proc is, and not said where it is not",
+  "src/cli/plugin/targets.ts": "`sh` runs in the sandbox",
+  "src/plugin/run-plugin.ts": "the path is one of the sandbox",
+  "src/plugin/confine.ts": "bubblewrap has been found before, so this is Linux; else a plugin of others is refused",
   "src/cli/service.ts": "a service for systemd is planned on Linux alone (install-plan.ts)",
 };
 

@@ -9,6 +9,7 @@ import { wholeNumber } from "../options.ts";
 import { runNamedPlugin } from "../plugin/run.ts";
 
 interface Flags {
+  readonly seed?: boolean;
   readonly name?: string;
   readonly param?: readonly (readonly [string, string])[];
   readonly check?: boolean;
@@ -51,6 +52,7 @@ export const plugin = command<Flags>({
     { flags: "--resume", summary: "run: go on where the last run on these sandboxes was broken off" },
     { flags: "--time-limit <duration>", summary: "run: end it after so long (1h)", parse: parseDuration },
     { flags: "--anyway", summary: "run: also where a sandbox lacks what it needs" },
+    { flags: "--seed", summary: "in the format of `p2prc --vp`", hidden: true },
     { flags: "-y, --yes", summary: "run, update: without being asked" },
   ],
   about: [
@@ -86,7 +88,9 @@ export const plugin = command<Flags>({
     const [what = "ls", ...words] = input.args;
     const { PluginStore: Store } = await import("../../plugin/index.ts");
     const store = new Store({ home: input.home, clock: io.clock });
-    return await (WORK[what] ?? list)(store, { ...input, args: words }, io);
+    const code = await (WORK[what] ?? list)(store, { ...input, args: words }, io);
+    if (input.flags.seed === true && what !== "ls" && (code ?? 0) === 0) io.out("Success");
+    return code;
   },
 });
 
@@ -102,9 +106,13 @@ async function add(store: PluginStore, { args, flags, json }: Asked, io: Io): Pr
   else io.out(`${added.name} is added (${originOf(added)}): \`p2prc plugin run ${added.name} BOX\` runs it`, "good");
 }
 
-async function list(store: PluginStore, { args, json }: Asked, io: Io): Promise<void> {
+async function list(store: PluginStore, { args, flags, json }: Asked, io: Io): Promise<void> {
   exactly(0, args, "p2prc plugin ls");
   const found = await store.list();
+  if (flags.seed === true) {
+    io.out(JSON.stringify({ PluginsDetected: found.flatMap(seedShapeOf) }, undefined, 2));
+    return;
+  }
   if (json) {
     for (const each of found) printJson(io, "plugin" in each ? each.plugin : each);
     return;
@@ -117,6 +125,13 @@ async function list(store: PluginStore, { args, json }: Asked, io: Io): Promise<
         found.map(cellsOf),
       ).join("\n"),
     );
+}
+
+/** As the first P2PRC printed it. */
+function seedShapeOf(listed: Listed): readonly object[] {
+  if (!("plugin" in listed)) return [];
+  const { name, description, ports } = listed.plugin;
+  return [{ FolderName: name, PluginDescription: description, Execute: null, NumOfPorts: ports.length }];
 }
 
 function cellsOf(listed: Listed): readonly string[] {
