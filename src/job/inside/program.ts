@@ -2,7 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
 import type { Readable } from "node:stream";
 import { after, sleep } from "./clock.ts";
 import { MAX_PAYLOAD_BYTES, type TaskEnd, type TaskWish } from "./messages.ts";
@@ -24,7 +26,12 @@ export type HearText = (from: "stdout" | "stderr", piece: Buffer) => Promise<voi
 export async function runProgram(task: TaskWish, hear: HearText, cancelled: AbortSignal): Promise<TaskEnd> {
   const [file = "", ...words] = task.argv;
   const { cwd = await home } = task;
-  const child = spawn(file, words, { cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(await locate(file), words, {
+    argv0: file,
+    cwd,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const exited = once(child, "exit");
   exited.catch(() => undefined); // it never started, which is heard here:
   const started: unknown = await once(child, "spawn").catch((error: unknown) => error);
@@ -38,6 +45,35 @@ export async function runProgram(task: TaskWish, hear: HearText, cancelled: Abor
   await Promise.race([heard, output.untilQuiet()]);
   for (const stream of [child.stdout, child.stderr]) stream.destroy();
   return limits.why ?? (signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "signalled", signal });
+}
+
+/** Programs by name, as they were found first: a child that looks through PATH costs a quarter more of a task of nothing. */
+const found = new Map<string, Promise<string>>();
+
+/** A name that is nowhere stays as it is, for the system to say so. */
+async function locate(file: string): Promise<string> {
+  if (file === "" || file.includes("/")) return file;
+  const known = found.get(file) ?? search(file);
+  if (found.size < MAX_FOUND) found.set(file, known);
+  const path = await known;
+  if (path === file) found.delete(file); // it may come
+  return path;
+}
+
+/** A command has one; only one that is itself an input has many. */
+const MAX_FOUND = 100;
+
+async function search(file: string): Promise<string> {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    if (!isAbsolute(folder)) return file; // it depends on where the task starts
+    const path = join(folder, file);
+    const runs = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (runs && !(await isFolder(path))) return path;
+  }
+  return file;
 }
 
 /** What ends it before it ends by itself. */
