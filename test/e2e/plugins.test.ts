@@ -8,7 +8,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { bubblewrapSkip } from "../support/bubblewrap-world.ts";
-import { Machines, type Said } from "../support/machines.ts";
+import { Machines, type Running, type Said } from "../support/machines.ts";
 
 const missing = ["ansible-playbook", "ssh", "curl", "git"].filter((tool) => spawnSync("which", [tool]).status !== 0);
 const skip = bubblewrapSkip() || (missing.length > 0 && `not installed: ${missing.join(", ")}`);
@@ -103,7 +103,7 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
     assert.match((await lab.ok("plugin", "run", "needy", "farm", "--resume")).lines.join("\n"), /come to its end/u);
   });
 
-  test("checks what would change and changes nothing, and ends what takes too long", async () => {
+  test("checks what would change and changes nothing, and ends what takes too long, or at Ctrl-C", async () => {
     const site = `- hosts: all
   gather_facts: false
   tasks:
@@ -119,6 +119,12 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
     const late = await lab.p2prc("plugin", "run", "sleeper", "box1", "--time-limit", "4s");
     assert.equal(late.exit, 4);
     assert.match(late.lines.join("\n"), /took longer than 4 s/u);
+    const running = await lab.start("plugin", "run", "sleeper", "box1");
+    await running.until((lines) => lines.some((line) => line.includes("write")));
+    running.child.kill("SIGINT");
+    const left = await running.ended;
+    assert.equal(left.exit, 130, left.lines.join("\n"));
+    assert.match(left.lines.join("\n"), /again: p2prc plugin run sleeper box1 --resume/u);
   });
 
   test("says what is wrong with a playbook that cannot be read", async () => {
@@ -213,6 +219,10 @@ class PluginLab implements AsyncDisposable {
 
   async p2prc(...words: string[]): Promise<Said> {
     return await this.#machines.run("barn", words);
+  }
+
+  async start(...words: string[]): Promise<Running> {
+    return await this.#machines.start("barn", words);
   }
 
   async ok(...words: string[]): Promise<Said> {

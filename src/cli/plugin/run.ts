@@ -95,7 +95,8 @@ async function run(client: Client, { wish, order, runs, before, startAt }: Order
     { ...order, check, diff, forks, timeLimitMs, before, startAt },
     io.signal,
   );
-  const addresses = check ? new Map<string, string[]>() : await openPorts(client, { ...order, outcome }, io);
+  const addresses =
+    check || io.signal.aborted ? new Map<string, string[]>() : await openPorts(client, { ...order, outcome }, io);
   if (json) printJson(io, summaryOf(outcome, addresses));
   else if (hasBegun(outcome)) grid.end(outcome.progress, addresses);
   return tellEnd(outcome, { wish, order }, io);
@@ -112,6 +113,7 @@ function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" |
   const word = left.length === 1 ? left[0] : wish.word;
   if (left.length > 0) io.err(`again: p2prc plugin run ${order.plugin.name} ${word}${began ? " --resume" : ""}`);
   if (outcome.timedOut) return TIMED_OUT;
+  if (io.signal.aborted) return BROKEN_OFF;
   return outcome.code === undefined || outcome.code === 0 ? BROKEN_OFF : outcome.code;
 }
 
