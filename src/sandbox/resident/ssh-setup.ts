@@ -37,6 +37,9 @@ export async function setUpSsh(value: unknown, { folder, sshd, env }: SshDeps): 
   if (account?.shell === undefined) {
     throw new Refusal("not-supported", `ssh needs a row with a shell for user ${uid} in /etc/passwd`);
   }
+  // Else sshd would refuse whoever comes, with whatever key.
+  if (!existsSync(account.shell))
+    throw new Refusal("not-supported", `ssh needs a shell, and the image has none at ${account.shell}`);
   const { publicLine, privateFile } = hostKeyFrom(Buffer.from(hostSeed, "base64"));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const keys = authorizedKeys.map((key) => `restrict,pty,port-forwarding ${key}\n`).join("");
