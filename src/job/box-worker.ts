@@ -145,6 +145,7 @@ export class BoxWorker implements AsyncDisposable {
     try {
       for await (const bytes of this.#channel.output) {
         for (const message of reader.take(bytes)) {
+          if (typeof message.header !== "object" || message.header === null) throw new RangeError("not a message");
           this.#hearing = this.#hear(message);
           await this.#hearing;
         }
@@ -163,7 +164,7 @@ export class BoxWorker implements AsyncDisposable {
     const waiting = this.#waiting.get(message.id);
     if (waiting === undefined) return; // nobody waits for that any more
     try {
-      if (message.did === "ended") waiting.resolve({ end: message.end, ms: Number(message.ms) || 0 });
+      if (message.did === "ended") waiting.resolve(checkEnd(message));
       else if (message.did === "need") void this.#ship(waiting);
       else await receive(message, payload, waiting.wish);
     } catch (error) {
@@ -206,6 +207,12 @@ function encodeTask({ id, argv, cwd, timeoutMs, input, outs }: Wish, root: strin
   } catch (error) {
     throw error instanceof RangeError ? new BadInput("the words of its command are too long") : error;
   }
+}
+
+/** @throws {BadDelivery} */
+function checkEnd({ end, ms }: Extract<FromWorker, { did: "ended" }>): Ended {
+  if (typeof end !== "object" || end === null) throw new BadDelivery("its worker does not say how it ended");
+  return { end, ms: Number.isFinite(ms) && ms >= 0 ? ms : 0 };
 }
 
 /** @throws {Failure} of this machine @throws {BadDelivery} */
