@@ -112,9 +112,12 @@ function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" |
   io.err(`all that Ansible said: ${outcome.log}`);
   const word = left.length === 1 ? left[0] : wish.word;
   if (left.length > 0) io.err(`again: p2prc plugin run ${order.plugin.name} ${word}${began ? " --resume" : ""}`);
-  if (outcome.timedOut) return TIMED_OUT;
-  if (io.signal.aborted) return BROKEN_OFF;
-  return outcome.code === undefined || outcome.code === 0 ? BROKEN_OFF : outcome.code;
+  return exitCodeOf(outcome, io);
+}
+
+function exitCodeOf({ timedOut, code }: PluginOutcome, io: Io): number {
+  if (timedOut) return TIMED_OUT;
+  return io.signal.aborted || code === undefined || code === 0 ? BROKEN_OFF : code;
 }
 
 /** 128 + SIGINT, as shells have it. */
