@@ -40,7 +40,7 @@ export interface Acquainted extends AsyncDisposable {
 /** Each waits for 5 s. */
 const MAX_TRIES = 6;
 /** How long nodes may take to find out how they are reached, and by whom else. */
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 60_000;
 
 /** All of them friends of the helpers, who pass links on for them. Resolves once each can be reached in one way or another. */
 export async function acquaint(homes: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Acquainted> {
