@@ -7,7 +7,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Type } from "typebox";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
-import { ask, readText, wholeBody } from "./ask.ts";
+import { ask, failureFrom, readText, wholeBody } from "./ask.ts";
 import type { Link } from "./link.ts";
 
 const signal = new AbortController().signal;
@@ -26,6 +26,17 @@ describe("ask", () => {
     await refused;
     assert.equal(body.destroyed, true);
     assert.equal(clock.sleeperCount, 0);
+  });
+});
+
+describe("failureFrom", () => {
+  test("says whose disk is full, and asks nobody here to make room on it", () => {
+    const value = { error: { code: "disk-full", message: "the disk is full", hint: "free some space (`df -h`)" } };
+    const { code, message, hint } = failureFrom(507, value);
+    assert.deepEqual(
+      [code, message, hint],
+      ["disk-full", "on the other node: the disk is full", "its owner has to free some space there"],
+    );
   });
 });
 

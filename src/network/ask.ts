@@ -112,9 +112,14 @@ function leave(body: Readable & { readonly rstCode?: number; close?(code: number
 export function failureFrom(status: number, value: unknown): Failure {
   if (!Value.Check(ErrorReply, value)) return new Failure("bad-reply", `the other node answered with status ${status}`);
   const { code, message, hint } = value.error;
-  const failure = new Failure(isFailureCode(code) ? code : "bad-reply", cleanText(message, 300), {
-    hint: hint === undefined ? undefined : cleanText(hint, 300),
-  });
+  const words = cleanText(message, 300);
+  const failure =
+    code === "disk-full"
+      ? // What it would have its own person do is not for us to do.
+        new Failure(code, `on the other node: ${words}`, { hint: "its owner has to free some space there" })
+      : new Failure(isFailureCode(code) ? code : "bad-reply", words, {
+          hint: hint === undefined ? undefined : cleanText(hint, 300),
+        });
   told.add(failure);
   return failure;
 }

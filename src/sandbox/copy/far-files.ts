@@ -132,7 +132,9 @@ function failureIn(error: unknown): Failure {
 
 function hintFor(code: string): { readonly hint?: string } {
   if (code === "disk-full")
-    return { hint: "make room in the sandbox; nothing half-written is left under the final name" };
+    return {
+      hint: "make room in the sandbox, or its owner on that disk; nothing half-written is left under the final name",
+    };
   return {};
 }
 

@@ -32,14 +32,7 @@ export async function setUpSsh(value: unknown, { folder, sshd, env }: SshDeps): 
   const uid = process.getuid?.() ?? 0;
   if (uid === 0) await mkdir(EMPTY_FOLDER, { recursive: true, mode: 0o755 });
   if (uid === 0 && sshd === undefined) await makeRootReady();
-  const found = await findAccount(uid);
-  const account = found?.home === undefined && uid !== 0 && sshd === undefined ? withOwnRow(uid, env) : found;
-  if (account?.shell === undefined) {
-    throw new Refusal("not-supported", `ssh needs a row with a shell for user ${uid} in /etc/passwd`);
-  }
-  // Else sshd would refuse whoever comes, with whatever key.
-  if (!existsSync(account.shell))
-    throw new Refusal("not-supported", `ssh needs a shell, and the image has none at ${account.shell}`);
+  const account = await accountOf(uid, { sshd, env });
   const { publicLine, privateFile } = hostKeyFrom(Buffer.from(hostSeed, "base64"));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const keys = authorizedKeys.map((key) => `restrict,pty,port-forwarding ${key}\n`).join("");
@@ -95,6 +88,18 @@ const RULES = [
   // In the process itself: nothing of it need be in the image.
   "Subsystem sftp internal-sftp",
 ];
+
+/** @throws {Refusal} not-supported */
+async function accountOf(uid: number, { sshd, env }: Pick<SshDeps, "sshd" | "env">): Promise<Account> {
+  const found = await findAccount(uid);
+  const account = found?.home === undefined && uid !== 0 && sshd === undefined ? withOwnRow(uid, env) : found;
+  if (account?.shell === undefined)
+    throw new Refusal("not-supported", `ssh needs a row with a shell for user ${uid} in /etc/passwd`);
+  // Else sshd would refuse whoever comes, with whatever key.
+  if (!existsSync(account.shell))
+    throw new Refusal("not-supported", `ssh needs a shell, and the image has none at ${account.shell}`);
+  return account;
+}
 
 /** An image need not know of the user that it is run as. @throws {Refusal} not-supported */
 function withOwnRow(uid: number, { HOME: home = "/tmp" }: Readonly<Record<string, string>>): Account | undefined {
