@@ -40,12 +40,16 @@ export async function push(
       signal.throwIfAborted();
       if (sending.sent > before) failures = 0;
       const pauseMs = PAUSES_MS[failures];
-      if (!(error instanceof Failure) || pauseMs === undefined || !(isSilence(error) || error.code === "conflict"))
-        throw error;
+      if (!(error instanceof Failure) || pauseMs === undefined || !isPassing(error)) throw error;
       sending.again = cleanText(error.message, 200);
       await deps.clock.sleep(pauseMs, signal);
     }
   }
+}
+
+/** A part that ended in the middle is something that a node says, too. */
+function isPassing(error: Failure): boolean {
+  return isSilence(error) || error.code === "link-lost" || error.code === "conflict";
 }
 
 class Sending {

@@ -7,6 +7,7 @@ import type { FastifyPluginAsync } from "fastify";
 import type { Clock, Log } from "../../base/index.ts";
 import { admits, Failure, PROGRESS_TYPE, progressLines } from "../../core/index.ts";
 import type { Dialable, Link, Reach } from "../../network/index.ts";
+import { diskFailure } from "../../store/index.ts";
 import { parseImage } from "../words.ts";
 import { askImages, askRemoveImage } from "./ask.ts";
 import {
@@ -83,8 +84,7 @@ interface Pushing {
 
 async function pushTo(deps: PushRoutesDeps, { target, wish, note }: Pushing, signal: AbortSignal): Promise<PushReply> {
   const { reach, clock, environment } = deps;
-  await mkdir(deps.folder, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(deps.folder, "push-"));
+  const folder = await newFolder(deps.folder);
   try {
     const reading = (bytes: number) =>
       note({ step: "reading", layers: { done: 0, all: 0 }, bytes: { done: bytes, all: bytes } });
@@ -93,6 +93,16 @@ async function pushTo(deps: PushRoutesDeps, { target, wish, note }: Pushing, sig
     return await push({ link: (s) => reach.link(target, s), clock }, { source, name, note }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws {Failure} disk-full */
+async function newFolder(below: string): Promise<string> {
+  try {
+    await mkdir(below, { recursive: true, mode: 0o700 });
+    return await mkdtemp(join(below, "push-"));
+  } catch (error) {
+    throw diskFailure(error, below) ?? error;
   }
 }
 
