@@ -140,8 +140,8 @@ function openReach(
       },
       askBack: async (link, signal) => {
         const { record, signed } = own.latest;
-        const canBeDialled = record.lends && (record.nat === "none" || record.nat === "mapped");
-        if (canBeDialled) await askCallBack(link, { record: signed, clock }, signal);
+        // As far as is known: one that nobody has verified yet is worth a try of the other end.
+        if (record.lends && record.addresses.length > 0) await askCallBack(link, { record: signed, clock }, signal);
       },
     }),
   );

@@ -42,6 +42,7 @@ describe("describeReach", () => {
     const verdict = judge([{ candidate: mapped, answers: [answer("a", "open", EXTERNAL)] }]);
     const { findings, reachableBy } = describe_({ verdict, ports });
     assert.match(words(findings, "UPnP"), /not verified: fewer than two nodes/);
+    assert.equal(words(findings, "NAT"), "not known yet, 1 peer got in and another one has to confirm it");
     assert.deepEqual(reachableBy, ["punching"]);
   });
 

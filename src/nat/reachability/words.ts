@@ -73,15 +73,22 @@ function natFinding({ reachable, verdict, self }: ReachFacts): ReachFinding {
         fix: "allow UDP on the router or firewall",
       };
     case "unknown":
-      return verdict.askedOf === 0
-        ? ok(`not known yet, no node outside ${self.told.length > 0 ? "was asked" : "could be asked"}`)
-        : {
-            about,
-            ok: false,
-            words: blockedWords(verdict),
-            fix: `allow TCP ${self.port} in on the router or firewall`,
-          };
+      return unknownFinding(verdict, self);
   }
+}
+
+function unknownFinding(verdict: Verdict, { told, port }: Self): ReachFinding {
+  const about = "NAT";
+  const reachedBy = Math.max(0, ...verdict.addresses.map((address) => address.reachedBy));
+  if (reachedBy > 0)
+    return { about, ok: true, words: `not known yet, ${people(reachedBy)} got in and another one has to confirm it` };
+  if (verdict.askedOf === 0)
+    return {
+      about,
+      ok: true,
+      words: `not known yet, no node outside ${told.length > 0 ? "was asked" : "could be asked"}`,
+    };
+  return { about, ok: false, words: blockedWords(verdict), fix: `allow TCP ${port} in on the router or firewall` };
 }
 
 function blockedWords({ addresses, askedOf }: Verdict): string {
