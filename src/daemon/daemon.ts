@@ -15,7 +15,7 @@ import { buildApp, handlerOf } from "./app.ts";
 import type { NodeDescription } from "./contract.ts";
 import { openGround, type World } from "./ground.ts";
 import { type GuestSide, openGuestSide } from "./guest-side.ts";
-import { LocalServer } from "./local-server.ts";
+import { isLocal, LocalServer } from "./local-server.ts";
 import { Metrics } from "./metrics.ts";
 import { openOwnerSide, type OwnerSide } from "./owner-side.ts";
 import { buildParts, type Parts } from "./parts.ts";
@@ -95,9 +95,8 @@ async function answer(
   signal: AbortSignal,
 ): Promise<Surface> {
   const { answering, grants, log, home, random } = parts;
-  const sockets: { local?: LocalServer } = {};
   const callerOf = (request: RawRequest): Caller =>
-    sockets.local?.brought(request) === true ? { kind: "local" } : answering.callerOf(request);
+    isLocal(request) ? { kind: "local" } : answering.callerOf(request);
   const metrics = new Metrics(() => gauges({ parts, relaying, punch }));
   const { app, routes } = await buildApp({
     log,
@@ -116,7 +115,7 @@ async function answer(
   const opener = tunnelOpener({ kinds: tunnels, roleOf: (caller) => grants.roleOf(caller), log });
   answering.attach(handler, opener);
   const token = home.platform === "win32" ? await openToken(home, random) : undefined;
-  sockets.local = scope.own(await LocalServer.open({ requests: handler, tunnels: opener }, { home, token }, signal));
+  scope.own(await LocalServer.open({ requests: handler, tunnels: opener }, { home, token }, signal));
   return { routes, tunnels };
 }
 

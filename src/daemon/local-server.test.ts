@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Failure, localProof } from "../core/index.ts";
-import type { Tunnel } from "../network/index.ts";
+import type { RawRequest, RawResponse, Tunnel } from "../network/index.ts";
 import { openHome } from "../store/index.ts";
-import { LocalServer } from "./local-server.ts";
+import { isLocal, LocalServer } from "./local-server.ts";
 
 describe("CONNECT on the local socket", () => {
   test("is a byte stream of the person's own, both ways, whatever came with the request", async () => {
@@ -63,6 +63,27 @@ describe("CONNECT on the local socket", () => {
       if (status === 200) assert.equal(response.headers["p2prc-proof"], localProof("a token", "daemon", "n"));
     }
   });
+});
+
+test("who asks on the local socket is the person, also before whoever opened it knows that it is open", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "p2prc-local-"));
+  const about = { platform: process.platform, uid: process.getuid?.(), runtimeFolder: undefined, tempFolder: folder };
+  const home = await openHome(folder, about);
+  const asked = Promise.withResolvers<boolean>();
+  const answers = {
+    requests: (raw: RawRequest, response: RawResponse) => {
+      asked.resolve(isLocal(raw));
+      response.end();
+    },
+    tunnels: () => undefined,
+  };
+  const opening = LocalServer.open(answers, { home, token: undefined }, new AbortController().signal);
+  const socket = connect(home.socket).on("error", () => undefined);
+  socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+  assert.equal(await asked.promise, true);
+  socket.destroy();
+  await (await opening)[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
 });
 
 class Lab implements AsyncDisposable {

@@ -29,6 +29,14 @@ export interface LocalServerOptions {
   readonly token: string | undefined;
 }
 
+/** Connections of the person's own programs, known as such from their first byte on. */
+const locals = new WeakSet<Socket>();
+
+/** Whether the request came in on a local socket. */
+export function isLocal(request: RawRequest): boolean {
+  return !("stream" in request) && locals.has(request.socket);
+}
+
 export class LocalServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -71,13 +79,9 @@ export class LocalServer implements AsyncDisposable {
     });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
+      locals.add(socket);
       socket.on("error", () => {}).once("close", () => this.#sockets.delete(socket));
     });
-  }
-
-  /** Whether the request came in here. */
-  brought(request: RawRequest): boolean {
-    return !("stream" in request) && this.#sockets.has(request.socket);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
