@@ -48,7 +48,7 @@ async function find(client: Client, name: string, io: Io): Promise<Box> {
   const { hostKey, sshProblem } = box.sandbox;
   if (hostKey !== undefined) return box;
   throw new Failure("not-supported", `there is no ssh in ${name}: ${sshProblem ?? "its node does not say why"}`, {
-    hint: `\`p2prc exec ${name}\` gives a shell without it`,
+    hint: `\`p2prc exec ${name}\` goes without it`,
   });
 }
 
