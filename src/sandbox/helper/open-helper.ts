@@ -169,13 +169,17 @@ async function fill(root: string, parts: Parts, signal: AbortSignal): Promise<vo
     const changed = withInterpreter(await readFile(from), `${HELPER_PATH}/${LOADER}`);
     await put(join(root, helperPath(from)), 0o755, (to) => writeFile(to, changed));
   }
-  for (const name of parts.sshd === undefined ? [] : LIBRARIES) {
-    const from = parts.libraries.get(name);
+  if (parts.sshd !== undefined) await fillOwnPasswd(root, parts);
+  const folders = await readdir(root, { recursive: true, withFileTypes: true });
+  for (const folder of folders) if (folder.isDirectory()) await chmod(join(folder.parentPath, folder.name), 0o755);
+}
+
+async function fillOwnPasswd(root: string, { libraries }: Parts): Promise<void> {
+  for (const name of LIBRARIES) {
+    const from = libraries.get(name);
     const changed = from === undefined ? undefined : withOwnPasswd(await readFile(from));
     if (changed !== undefined) await put(join(root, FOLDER, name), 0o755, (to) => writeFile(to, changed));
   }
-  const folders = await readdir(root, { recursive: true, withFileTypes: true });
-  for (const folder of folders) if (folder.isDirectory()) await chmod(join(folder.parentPath, folder.name), 0o755);
 }
 
 /** @param mode whatever our umask is: whoever a sandbox runs as reads it */
