@@ -29,6 +29,7 @@ const packages: readonly Package[] = [
   { name: "openssh-server", program: "sshd", why: "what sandboxes answer SSH with, and the other end in bench/" },
   { name: "ansible-core", program: "ansible-playbook", why: "plugins, which are Ansible's playbooks" },
   { name: "git", program: "git", why: "plugins that come from a repository" },
+  { name: "parallel", program: "parallel", why: "GNU parallel over sandboxes, as in examples/" },
   { name: "rsync", program: "rsync", why: "stock `rsync` into sandboxes" },
   { name: "bubblewrap", program: "bwrap", why: "sandboxes where there is no container engine" },
   { name: "uidmap", program: "newuidmap", why: "a range of users for each of them" },
