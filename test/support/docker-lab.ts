@@ -25,6 +25,14 @@ const START_MS = 60_000;
 const STOP_MS = 15_000;
 /** `useradd` of userns-remap writes to /etc: to a layer that goes with the engine. */
 const START = `mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/etc,workdir=$1/work" /etc && shift && exec "$@"`;
+/**
+ * Podman keeps things in /run and /var/lib/cni whatever its options. A shell above it reaps the processes that it lets go of,
+ * and crun refuses a machine that has both versions of cgroups.
+ */
+const START_PODMAN = `mount -t tmpfs tmpfs /run && mkdir -p /var/lib/cni && mount -t tmpfs tmpfs /var/lib/cni && {
+  if mountpoint -q /sys/fs/cgroup/unified; then umount -l /sys/fs/cgroup/unified; fi
+  "$@" & wait
+}`;
 const BUSYBOX = ["sh", "cat", "echo", "sleep", "true", "id", "dd", "wget", "ls"];
 
 let labs = 0;
@@ -37,8 +45,23 @@ export function whyNoDocker(): string | false {
   return missing.length > 0 && `SKIPPED: not installed: ${missing.join(", ")} (packages docker.io, nftables, iproute2)`;
 }
 
+/** The same for Podman's. */
+export function whyNoPodman(): string | false {
+  if (process.platform !== "linux") return "SKIPPED: a Podman of our own needs Linux";
+  if (process.geteuid?.() !== 0) return "SKIPPED: starting Podman with a network needs root";
+  const missing = ["podman", "crun", "catatonit", "nft", "ip", "unshare", "nsenter"].filter(
+    (name) => !isInstalled(name),
+  );
+  return (
+    missing.length > 0 &&
+    `SKIPPED: not installed: ${missing.join(", ")} (packages podman, crun, catatonit, nftables, iproute2)`
+  );
+}
+
 export interface DockerLabOptions {
-  /** @default false */
+  /** @default "docker" */
+  readonly engine?: "docker" | "podman";
+  /** Docker alone. @default false */
   readonly userns?: boolean;
 }
 
@@ -53,9 +76,9 @@ export class DockerLab implements AsyncDisposable {
 
   static async open(options: DockerLabOptions = {}): Promise<DockerLab> {
     const signal = AbortSignal.timeout(START_MS);
-    const folder = await mkdtemp(join(tmpdir(), "p2prc-docker-"));
+    const folder = await mkdtemp(join(tmpdir(), `p2prc-${options.engine ?? "docker"}-`));
     await chmod(folder, 0o711); // the remapped root passes through
-    const namespace = `p2prc-lab-${process.pid}-${labs++}-docker`;
+    const namespace = `p2prc-lab-${process.pid}-${labs++}-${options.engine ?? "docker"}`;
     execFileSync("ip", ["netns", "add", namespace]);
     execFileSync("ip", ["-n", namespace, "link", "set", "lo", "up"]);
     const [helper, child] = await Promise.all([openHelper(folder, {}, signal), start(folder, namespace, options)]);
@@ -87,7 +110,7 @@ export class DockerLab implements AsyncDisposable {
   async runtime(options: DockerOptions & { readonly keeper?: string } = {}): Promise<DockerRuntime> {
     const environment = { DOCKER_HOST: `unix://${this.engine.socketPath}` };
     const { keeper = "me", ...more } = options;
-    const deps = { clock: systemClock, log: silentLog, helper: this.helper, keeper, environment };
+    const deps = { clock: systemClock, log: silentLog, home: this.folder, helper: this.helper, keeper, environment };
     const given = { defaultImage: { name: "p2prc-test:tiny", dockerfile: "/nowhere" }, ...more };
     const runtime = await openDocker(deps, given, AbortSignal.timeout(START_MS));
     this.#runtimes.push(runtime);
@@ -96,9 +119,8 @@ export class DockerLab implements AsyncDisposable {
 
   /** An image of this name from a tar of its files. */
   async import(name: string, tar: Readable): Promise<void> {
-    const [repo = "", tag = ""] = name.split(":");
     const signal = AbortSignal.timeout(START_MS);
-    const call = { method: "POST", path: "/images/create", query: { fromSrc: "-", repo, tag } } as const;
+    const call = { method: "POST", path: "/images/create", query: { fromSrc: "-", repo: name } } as const;
     await readProgress(await this.engine.stream(call, signal, tar), () => {}, signal);
   }
 
@@ -122,11 +144,13 @@ export class DockerLab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#runtimes.map((runtime) => runtime[Symbol.asyncDispose]()));
+    const podman = this.#options.engine === "podman";
     const exited = this.#process.exitCode === null && this.#process.signalCode === null && once(this.#process, "exit");
     if (exited !== false) {
-      const dockerd = await childOf(this.#process.pid ?? 0);
+      const dockerd = podman ? undefined : await childOf(this.#process.pid ?? 0);
       if (dockerd !== undefined) process.kill(dockerd, "SIGTERM");
       const patience = new AbortController();
+      if (podman) this.#process.kill("SIGKILL"); // it has nothing to put in order
       await Promise.race([exited, after(STOP_MS, undefined, patience).catch(() => undefined)]);
       patience.abort();
       this.#process.kill("SIGKILL");
@@ -138,7 +162,9 @@ export class DockerLab implements AsyncDisposable {
   async #answers(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (this.#process.exitCode !== null || signal.aborted) {
-        throw new Error(`dockerd does not start: ${(await readFile(join(this.folder, "log"), "utf8")).slice(-2_000)}`);
+        throw new Error(
+          `the engine does not start: ${(await readFile(join(this.folder, "log"), "utf8")).slice(-2_000)}`,
+        );
       }
       const answered = await this.engine.ask({ method: "GET", path: "/_ping" }, signal).then(
         () => true,
@@ -150,26 +176,44 @@ export class DockerLab implements AsyncDisposable {
   }
 }
 
-async function start(folder: string, namespace: string, { userns = false }: DockerLabOptions): Promise<ChildProcess> {
+async function start(folder: string, namespace: string, options: DockerLabOptions): Promise<ChildProcess> {
+  const own = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
+  const engine = options.engine === "podman" ? podmanWords(folder) : await dockerWords(folder, options);
+  const log = await open(join(folder, "log"), "a");
+  const words = [`--net=/run/netns/${namespace}`, ...own, "sh", "-c", ...engine];
+  const child = spawn("nsenter", words, { stdio: ["ignore", log.fd, log.fd] });
+  await once(child, "spawn");
+  await log.close();
+  return child;
+}
+
+function podmanWords(folder: string): readonly string[] {
+  return [
+    START_PODMAN,
+    "podman",
+    "podman",
+    ...["--root", join(folder, "data"), "--runroot", join(folder, "exec"), "--tmpdir", join(folder, "tmp")],
+    ...["--network-config-dir", join(folder, "net"), "--runtime", "crun", "--cgroup-manager", "cgroupfs"],
+    ...["--events-backend", "file", "system", "service", "--time=0", `unix://${join(folder, "sock")}`],
+  ];
+}
+
+async function dockerWords(folder: string, { userns = false }: DockerLabOptions): Promise<readonly string[]> {
   await writeFile(join(folder, "daemon.json"), "{}");
   // overlayfs takes no overlay as its upper layer, so these are in a tmpfs where /tmp is one.
   for (const name of ["etc", "work"]) await rm(join(folder, name), { recursive: true, force: true });
   execFileSync("mkdir", ["-p", join(folder, "etc"), join(folder, "work")]);
   await rm(join(folder, "pid"), { force: true });
-  const log = await open(join(folder, "log"), "a");
-  const dockerd = [
+  return [
+    START,
+    "dockerd",
+    folder,
     "dockerd",
     ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")],
     ...["--pidfile", join(folder, "pid"), "--config-file", join(folder, "daemon.json")],
     ...["--host", `unix://${join(folder, "sock")}`],
     ...(userns ? ["--userns-remap=default"] : []),
   ];
-  const own = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
-  const words = [`--net=/run/netns/${namespace}`, ...own, "sh", "-c", START, "dockerd", folder, ...dockerd];
-  const child = spawn("nsenter", words, { stdio: ["ignore", log.fd, log.fd] });
-  await once(child, "spawn");
-  await log.close();
-  return child;
 }
 
 async function childOf(pid: number): Promise<number | undefined> {

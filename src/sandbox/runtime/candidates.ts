@@ -43,7 +43,7 @@ export function runtimeCandidates(deps: CandidateDeps): readonly RuntimeCandidat
     kind: wanted === "podman" ? "podman" : "docker",
     open: async (signal) => {
       const { openDocker } = await import("./docker/open-docker.ts");
-      const asked = { clock, log, helper: await helper(signal), keeper: id, environment };
+      const asked = { clock, log, home, helper: await helper(signal), keeper: id, environment };
       const runtime = await openDocker(asked, {}, signal);
       const { kind } = runtime.facts;
       if (wanted === undefined || kind === wanted) return runtime;

@@ -28,8 +28,15 @@ describe("engineFacts", () => {
 
   test("finds nothing to say of a rootless engine with quotas", () => {
     const info = { ...STOCK, SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless"] };
-    const facts = engineFacts({ info, podman: true, storageQuota: true, filters: true, rootful: false });
-    assert.deepEqual([facts.kind, facts.walls.userNamespace, facts.problems], ["podman", true, []]);
+    const facts = engineFacts({ info, podman: false, storageQuota: true, filters: true, rootful: false });
+    assert.deepEqual([facts.kind, facts.walls.userNamespace, facts.problems], ["docker", true, []]);
+  });
+
+  test("says of Podman what only it does, and nothing of Docker's", () => {
+    const { kind, problems } = engineFacts({ ...around, info: STOCK, podman: true });
+    assert.equal(kind, "podman");
+    assert.match(problems.join("\n"), /\/etc\/hosts/);
+    assert.doesNotMatch(problems.join("\n"), /docker|userns-remap/iu);
   });
 
   test("counts userns-remap as user namespaces", () => {

@@ -45,11 +45,13 @@ export function engineFacts({ info, podman, storageQuota, filters, rootful }: En
 
 function problems({ kind, walls, rootful }: Pick<RuntimeFacts, "kind" | "walls"> & { readonly rootful: boolean }) {
   const engine = kind === "podman" ? "Podman" : "Docker";
+  const remap =
+    kind === "podman" ? "" : 'turn on userns-remap ({"userns-remap": "default"} in /etc/docker/daemon.json) or ';
   const cgroups = "let it use cgroups v2 with delegation (https://rootlesscontaine.rs/getting-started/common/cgroup2/)";
   const known: readonly (readonly [applies: boolean, text: string])[] = [
     [
       !walls.userNamespace,
-      `${engine} runs sandboxes as root of this machine's kernel: turn on userns-remap ({"userns-remap": "default"} in /etc/docker/daemon.json) or use it rootless. Until then only sandboxes of profile strict are made.`,
+      `${engine} runs sandboxes as root of this machine's kernel: ${remap}use it rootless. Until then only sandboxes of profile strict are made.`,
     ],
     [!walls.seccomp, `${engine} was built or started without seccomp, so sandboxes may make any system call.`],
     [!walls.memoryLimit, `${engine} cannot limit memory here: ${cgroups}.`],
@@ -59,6 +61,10 @@ function problems({ kind, walls, rootful }: Pick<RuntimeFacts, "kind" | "walls">
     [
       walls.diskQuota === "watched",
       `${engine} has no disk quota on this file system (it takes overlay2 on xfs with pquota, btrfs or zfs): the disk of sandboxes is watched every 2 s instead.`,
+    ],
+    [
+      kind === "podman",
+      'Podman shows this machine\'s /etc/hosts to its guests, unless containers.conf says `base_hosts_file = "none"`.',
     ],
     [
       rootful && kind === "docker",

@@ -36,7 +36,7 @@ interface DialRequest {
   readonly path: string;
   readonly method: string;
   readonly options?: object;
-  readonly file?: NodeJS.ReadableStream;
+  readonly file?: NodeJS.ReadableStream | Buffer;
   readonly hijack?: boolean;
   readonly openStdin?: boolean;
   readonly isStream?: boolean;
@@ -76,8 +76,9 @@ export class Engine {
 
   /** The connection itself, once the engine has let go of HTTP on it. @throws {EngineError} @throws {Failure} runtime-failed */
   async hijack(call: EngineCall, signal: AbortSignal): Promise<Duplex> {
-    const body = call.body ?? { Stream: true }; // without one, dockerode never sends the head
-    return (await this.#dial({ ...call, body }, { isStream: true, hijack: true, openStdin: true }, signal)) as Duplex;
+    // Without one, dockerode never sends the head; and what is in one, Podman hands to the process.
+    const sent = call.body === undefined ? { file: Buffer.alloc(0) } : {};
+    return (await this.#dial(call, { isStream: true, hijack: true, openStdin: true, ...sent }, signal)) as Duplex;
   }
 
   async #dial({ method, path, query = {}, body = {} }: EngineCall, how: Partial<DialRequest>, signal: AbortSignal) {
@@ -132,5 +133,6 @@ export function engineFailure(error: unknown, doing: string): unknown {
       hint: "free some: `docker system df`",
     });
   }
-  return new Failure("runtime-failed", `the engine could not ${doing}: ${error.message}`, { cause: error });
+  const hint = /container-init binary not found/u.test(error.message) ? "install `catatonit`" : undefined;
+  return new Failure("runtime-failed", `the engine could not ${doing}: ${error.message}`, { cause: error, hint });
 }

@@ -42,7 +42,7 @@ export async function prepareHelper(engine: Engine, helper: HelperFolder, signal
   const image = `${REPOSITORY}:${digest}`;
   const volume = `p2prc-helper-${digest}`;
   try {
-    await importImage(engine, { helper, programs, image, digest }, signal);
+    await importImage(engine, { helper, programs, image }, signal);
     await fillVolume(engine, { image, volume, name: `p2prc-fill-${digest}` }, signal);
   } catch (error) {
     throw engineFailure(error, "take the helper in");
@@ -60,7 +60,6 @@ interface ImageParts {
   readonly helper: HelperFolder;
   readonly programs: readonly ProgramFile[];
   readonly image: string;
-  readonly digest: string;
 }
 
 async function importImage(engine: Engine, parts: ImageParts, signal: AbortSignal): Promise<void> {
@@ -70,7 +69,8 @@ async function importImage(engine: Engine, parts: ImageParts, signal: AbortSigna
     engine.ask({ method: "GET", path: `/images/${parts.image}/json` }, signal),
   );
   if (there !== undefined) return;
-  const query = { fromSrc: "-", repo: REPOSITORY, tag: parts.digest, changes: `LABEL ${labels.role}=helper` };
+  // Podman before 4.6 passes over `tag` here; a tag within `repo` is taken by all.
+  const query = { fromSrc: "-", repo: parts.image, changes: `LABEL ${labels.role}=helper` };
   const tar = await packHelper(parts, signal);
   const answer = await engine.stream({ method: "POST", path: "/images/create", query }, signal, tar);
   await readProgress(answer, () => {}, signal);

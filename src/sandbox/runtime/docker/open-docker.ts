@@ -17,12 +17,15 @@ import { engineSockets, type Environment } from "./find-engine.ts";
 import { type EngineHelper, type HelperFolder, prepareHelper } from "./helper-image.ts";
 import { type HostAddresses, hostAddresses } from "./host-addresses.ts";
 import { Images } from "./images.ts";
+import { openPodmanWays, type PodmanWays } from "./podman.ts";
 import { hasStorageQuota } from "./storage-quota.ts";
 
 export interface DockerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly helper: HelperFolder;
+  /** The node's own folder. */
+  readonly home: string;
   /** Whose sandboxes these are: this node's id. */
   readonly keeper: string;
   readonly environment: Environment;
@@ -52,7 +55,8 @@ export async function openDocker(
   const storageQuota = await hasStorageQuota(engine, helper.image, signal);
   const rootful = ROOTFUL.has(engine.socketPath);
   const facts = engineFacts({ info, podman, storageQuota, filters: helper.filters, rootful });
-  return assemble(deps, options, { ...found, helper, facts, storageQuota });
+  const podmanWays = podman ? await openPodmanWays(deps.home) : undefined;
+  return assemble(deps, options, { ...found, helper, facts, storageQuota, podmanWays });
 }
 
 const ROOTFUL = new Set(["/var/run/docker.sock", "/run/podman/podman.sock"]);
@@ -61,11 +65,12 @@ interface Parts extends FoundEngine {
   readonly helper: EngineHelper;
   readonly facts: RuntimeFacts;
   readonly storageQuota: boolean;
+  readonly podmanWays: PodmanWays | undefined;
 }
 
 function assemble(deps: DockerDeps, options: DockerOptions, parts: Parts): DockerRuntime {
   const { clock, log, keeper } = deps;
-  const { engine, facts, helper, info, podman, storageQuota } = parts;
+  const { engine, facts, helper, info, podman, storageQuota, podmanWays } = parts;
   const { nameServers = NAME_SERVERS, addresses = hostAddresses } = options;
   const kind = podman ? "podman" : "docker";
   const containers = new Containers(engine, keeper);
@@ -82,9 +87,10 @@ function assemble(deps: DockerDeps, options: DockerOptions, parts: Parts): Docke
       kind,
       userNamespace: facts.walls.userNamespace,
       storageQuota,
-      gvisor: info.Runtimes?.["runsc"] !== undefined,
+      gvisor: !podman && info.Runtimes?.["runsc"] !== undefined, // Podman lists what it could use, and takes no choice
       keeper,
       helperVolume: helper.volume,
+      podman: podmanWays,
     },
     image: imagesOf(engine, options.defaultImage ?? DEFAULT),
     forgetImage: (image, signal) => new Images(engine).forget(image, signal),
@@ -134,8 +140,10 @@ async function findEngine(sockets: readonly string[], signal: AbortSignal): Prom
     try {
       await access(socket); // where there is none, nothing is loaded for it
       const engine = await Engine.open(socket);
-      const info = await engine.ask<EngineInfo>({ method: "GET", path: "/info" }, signal);
-      const version = await engine.ask<EngineVersion>({ method: "GET", path: "/version" }, signal);
+      const [info, version] = await Promise.all([
+        engine.ask<EngineInfo>({ method: "GET", path: "/info" }, signal),
+        engine.ask<EngineVersion>({ method: "GET", path: "/version" }, signal), // half a second of Podman's
+      ]);
       return { engine, info, podman: (version.Components ?? []).some(({ Name }) => /podman/iu.test(Name)) };
     } catch (error) {
       signal.throwIfAborted();

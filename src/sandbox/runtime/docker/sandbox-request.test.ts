@@ -46,6 +46,18 @@ describe("what is asked of the engine", () => {
     ]);
   });
 
+  test("tells Podman in its own words: a filter in a file, hidden paths as an option, no owner of memory", () => {
+    const { SecurityOpt, Ulimits, Tmpfs, MaskedPaths } = sandboxRequest(spec(), podman).HostConfig;
+    const filter = "seccomp=/home/me/seccomp-podman.json";
+    assert.deepEqual(SecurityOpt, ["no-new-privileges", filter, `mask=${MaskedPaths.join(":")}`]);
+    assert.deepEqual(Ulimits.at(-1), { Name: "nproc", Soft: 9_000, Hard: 9_000 });
+    assert.doesNotMatch(JSON.stringify(Tmpfs), /,uid=|nr_inodes/u);
+    assert.match(
+      JSON.stringify(Tmpfs),
+      /"\/home\/guest":"rw,nosuid,nodev,exec,size=2147483648,mode=1777,notmpcopyup"/u,
+    );
+  });
+
   test("asks for gVisor only where our rules are not the wall", () => {
     const gvisor = { ...around, gvisor: true };
     assert.equal(runtimeOf(sandboxRequest(spec({ network: "none" }), gvisor)), "runsc");
@@ -67,7 +79,8 @@ describe("what is asked of the engine", () => {
     const log = (asked: ReturnType<typeof sandboxRequest>) => [asked.OpenStdin, asked.HostConfig.LogConfig.Type];
     assert.deepEqual(log(sandboxRequest(spec({ command: ["make"] }), around)), [false, "local"]);
     assert.deepEqual(log(sandboxRequest(spec(), around)), [true, "none"]);
-    assert.deepEqual(log(sandboxRequest(spec(), { ...around, kind: "podman" })), [false, "json-file"]);
+    assert.deepEqual(log(sandboxRequest(spec({ command: ["make"] }), podman)), [false, "json-file"]);
+    assert.deepEqual(log(sandboxRequest(spec(), podman)), [false, "none"]);
   });
 
   test("passes the words of a command on as arguments, never as text of a shell", () => {
@@ -121,7 +134,13 @@ const around: Surroundings = {
   volumes: [],
   env: ["LANG=C.UTF-8", "HOME=/elsewhere", "TERM=xterm"],
   helperVolume: "p2prc-helper-1",
+  podman: undefined,
   companion: undefined,
+};
+const podman: Surroundings = {
+  ...around,
+  kind: "podman",
+  podman: { seccompFile: "/home/me/seccomp-podman.json", maxProcesses: 9_000 },
 };
 
 function spec(choices: Partial<SandboxSpec> = {}): SandboxSpec {

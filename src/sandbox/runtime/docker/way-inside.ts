@@ -22,6 +22,9 @@ export async function attach(engine: Engine, container: string, signal: AbortSig
   return new Attached(await engine.hijack(call, signal));
 }
 
+/** Podman says it with status 500. */
+const NOT_RUNNING = /container state improper/u;
+
 /** @throws {EngineError} @throws {Failure} runtime-failed, conflict: it is frozen */
 export async function enter(engine: Engine, container: InspectedContainer, signal: AbortSignal): Promise<Attached> {
   const body = {
@@ -39,7 +42,7 @@ export async function enter(engine: Engine, container: InspectedContainer, signa
     await answers(attached, signal);
     return attached;
   } catch (error) {
-    if (error instanceof EngineError && error.status === 409) {
+    if (error instanceof EngineError && (error.status === 409 || NOT_RUNNING.test(error.message))) {
       throw new Failure("conflict", "the sandbox is frozen, or does not run", { cause: error });
     }
     throw error;
