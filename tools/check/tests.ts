@@ -1,8 +1,9 @@
 /**
  * All tests, told as `node --test` tells them, with one summary at the end.
  *
- * Three runs of Node's own runner feed its own reporter: what stands beside the source runs side by side, what has real
- * processes two files at a time, and what measures them one file after the other. Skipped tests, and steps
+ * Runs of Node's own runner feed its own reporter: what stands beside the source runs side by side, what has real processes
+ * two files at a time, and what measures them one file after the other. A file that fails is run once more by itself, since
+ * other programs share the machine; that it was is said at the end, like a skip. Skipped tests, and steps
  * of `./check` that failed before, come just before the summary, where nobody overlooks them.
  */
 
@@ -40,12 +41,11 @@ export async function tests(options: TestOptions): Promise<boolean> {
 }
 
 async function* events({ quick, failedSteps }: TestOptions, report: Report): AsyncGenerator<TestEvent> {
-  yield* report.pass(
-    runFiles(globSync(together, { cwd: root, exclude: [...alone, ...pairs] }), availableParallelism()),
-  );
+  const beside = globSync(together, { cwd: root, exclude: [...alone, ...pairs] });
+  yield* report.passEach(beside, availableParallelism());
   if (!quick) {
-    yield* report.pass(runFiles(globSync(pairs, { cwd: root, exclude: alone }), 2));
-    yield* report.pass(runFiles(globSync(alone, { cwd: root }), 1));
+    yield* report.passEach(globSync(pairs, { cwd: root, exclude: alone }), 2);
+    yield* report.passEach(globSync(alone, { cwd: root }), 1);
   }
   for (const step of failedSteps) yield report.fail(`./check ${step}`, "it failed before the tests; see above");
   const left = await sweepLabs();
@@ -53,8 +53,23 @@ async function* events({ quick, failedSteps }: TestOptions, report: Report): Asy
   yield* report.end();
 }
 
-function runFiles(files: readonly string[], concurrency: number): AsyncIterable<TestEvent> {
-  return run({ files: [...files].sort(), concurrency, cwd: root, timeout: MAX_FILE_MS }) as AsyncIterable<TestEvent>;
+function runFile(file: string): AsyncIterable<TestEvent> {
+  return run({ files: [file], concurrency: 1, cwd: root, timeout: MAX_FILE_MS }) as AsyncIterable<TestEvent>;
+}
+
+async function eventsOf(file: string): Promise<readonly TestEvent[]> {
+  return await Array.fromAsync(runFile(file));
+}
+
+/** The innermost tests that failed, with why. */
+function failures(events: readonly TestEvent[]): string[] {
+  return events.flatMap((event) => {
+    if (event.type !== "test:fail") return [];
+    const error: Error & { readonly failureType?: unknown } = event.data.details.error;
+    if (error.failureType === "subtestsFailed") return [];
+    const [why] = String((error.cause as Error | undefined)?.message ?? error.message).split("\n");
+    return [`"${event.data.name}": ${why}`];
+  });
 }
 
 const countNames = ["tests", "suites", "passed", "failed", "cancelled", "skipped", "todo"] as const;
@@ -62,6 +77,7 @@ const countNames = ["tests", "suites", "passed", "failed", "cancelled", "skipped
 /** Passes events on, holds the summaries back and makes one of them. */
 class Report {
   readonly #skipped: string[] = [];
+  readonly #again: string[] = [];
   readonly #counts = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 };
   #topLevel = 0;
   #durationMs = 0;
@@ -72,6 +88,29 @@ class Report {
       else if (!isSummaryLine(event)) yield event;
       if (event.type === "test:pass") this.#noteSkip(event.data);
     }
+  }
+
+  /** File by file, some at a time, told in their order; those that fail once more, one after the other. */
+  async *passEach(files: readonly string[], atOnce: number): AsyncGenerator<TestEvent> {
+    const sorted = files.toSorted();
+    const outcomes = sorted.map((file) => ({ file, ...Promise.withResolvers<readonly TestEvent[]>() }));
+    const waiting = outcomes.values();
+    const work = async () => {
+      for (const { file, resolve, reject } of waiting) await eventsOf(file).then(resolve, reject);
+    };
+    const working = Promise.all(Array.from({ length: atOnce }, work));
+    const failed: string[] = [];
+    for (const { file, promise } of outcomes) {
+      const events = await promise;
+      const why = failures(events);
+      if (why.length === 0) yield* this.pass(Readable.from(events));
+      else {
+        failed.push(file);
+        this.#again.push(...why.map((text) => `${file}: ${text}`));
+      }
+    }
+    await working;
+    for (const file of failed) yield* this.pass(runFile(file));
   }
 
   /** One more test that failed. */
@@ -95,6 +134,7 @@ class Report {
   }
 
   *end(): Generator<TestEvent> {
+    for (const test of this.#again) yield line(`RUN AGAIN, since it failed at first: ${test}`);
     for (const test of this.#skipped) yield line(`SKIPPED ${test}`);
     const { tests, suites, passed, failed, cancelled, skipped, todo } = this.#counts;
     const numbers = {
