@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type FakeAnswer, FakeEngine, saysJson, saysLines } from "../../../../test/support/fake-engine.ts";
 import type { ImageProgress } from "../runtime.ts";
@@ -44,6 +47,26 @@ describe("Images", () => {
     await refuses([saysLines("/images/create", [{ error: "unexpected EOF" }])], "runtime-failed");
   });
 
+  test("asks Podman in its own API where it wants TLS of us", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "p2prc-pushed-"));
+    await mkdir(join(folder, "blobs/sha256"), { recursive: true });
+    const [config, digest] = ["sha256:c0ffee", "sha256:beef"];
+    await writeFile(join(folder, "blobs/sha256/beef"), JSON.stringify({ config: { digest: config }, layers: [] }));
+    const error = "pinging container registry 127.0.0.1:1: http: server gave HTTP response to HTTPS client";
+    await using fake = await FakeEngine.open([
+      pulledOnce(`/images/${config}/json`),
+      saysLines("/images/create", [{ error }]),
+      saysLines("/v4.0.0/libpod/images/pull", [{ stream: "Copying blob" }, { id: "c0ffee" }]),
+    ]);
+    const image = await new Images(fake.engine).ensurePushed({ config, digest, folder }, ignore, signal);
+    assert.equal(image.id, "sha256:1");
+    assert.match(
+      fake.asked.join(" "),
+      /POST \/v4\.0\.0\/libpod\/images\/pull\?reference=127\.0\.0\.1\S+&tlsVerify=false/u,
+    );
+    await rm(folder, { recursive: true });
+  });
+
   test("gives up an image that is larger than it may be", async () => {
     await using fake = await FakeEngine.open([saysLines("/images/create", LINES)]);
     await assert.rejects(new Images(fake.engine, 99).ensure("debian", ignore, signal), { code: "too-large" });
@@ -80,10 +103,10 @@ const LINES = [
 ];
 
 /** Not there when it is first asked for. */
-function pulledOnce(): FakeAnswer {
+function pulledOnce(path = "/images/debian:latest/json"): FakeAnswer {
   let asked = 0;
   return (request, response) => {
-    if (request.url !== "/images/debian:latest/json" || asked++ === 0) return false;
+    if (request.url !== path || asked++ === 0) return false;
     response.end(JSON.stringify(found));
     return true;
   };

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { Failure } from "../../../core/index.ts";
 import type { ImageProgress, PushedImage } from "../runtime.ts";
-import { type Engine, EngineError, engineFailure, unless } from "./engine.ts";
+import { type Engine, type EngineCall, EngineError, engineFailure, unless } from "./engine.ts";
 import { LayerProgress } from "./layer-progress.ts";
 import { readProgress } from "./progress-lines.ts";
 import { openRegistry } from "./registry.ts";
@@ -26,6 +26,17 @@ interface InspectedImage {
 
 /** Compressed, as it travels. A guest chooses the image, and the disk is the owner's. */
 export const MAX_PULL_BYTES = 4 * 1024 ** 3;
+
+/** In its own API, of whose version 4 it wants to be told. */
+const PODMAN_PULL = "/v4.0.0/libpod/images/pull";
+const WANTS_TLS = /server gave HTTP response to HTTPS client/u;
+
+type Note = (progress: ImageProgress) => void;
+
+interface Pulled {
+  readonly reference: string;
+  readonly note: Note;
+}
 
 export class Images {
   readonly #engine: Engine;
@@ -65,7 +76,7 @@ export class Images {
     await using registry = await openRegistry(pushed, randomBytes(16).toString("hex"), signal);
     // Its size was held against the guest's grant when it was pushed.
     const all = new Images(this.#engine, Number.POSITIVE_INFINITY);
-    await this.#explained("the pushed image", all.#pull(registry.reference, note, signal));
+    await this.#explained("the pushed image", all.#pullFromUs(registry.reference, note, signal));
     const pulled = await this.#findPushed(pushed, signal);
     if (pulled === undefined) throw new Failure("runtime-failed", "the engine pulled the image and does not have it");
     return pulled;
@@ -86,9 +97,24 @@ export class Images {
     return (await this.find(config, signal)) ?? (await this.find(digest, signal));
   }
 
-  async #pull(reference: string, note: (progress: ImageProgress) => void, signal: AbortSignal): Promise<void> {
+  async #pull(reference: string, note: Note, signal: AbortSignal): Promise<void> {
     const query = { fromImage: fullReference(reference) };
-    const answer = await this.#engine.stream({ method: "POST", path: "/images/create", query }, signal);
+    await this.#follow({ method: "POST", path: "/images/create", query }, { reference, note }, signal);
+  }
+
+  /** Docker takes 127.0.0.1 without TLS. Podman has to be told, by a route of its own. */
+  async #pullFromUs(reference: string, note: Note, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#pull(reference, note, signal);
+    } catch (error) {
+      if (!(error instanceof EngineError) || !WANTS_TLS.test(error.message)) throw error;
+      const call = { method: "POST", path: PODMAN_PULL, query: { reference, tlsVerify: false } } as const;
+      await this.#follow(call, { reference, note }, signal);
+    }
+  }
+
+  async #follow(call: EngineCall, { reference, note }: Pulled, signal: AbortSignal): Promise<void> {
+    const answer = await this.#engine.stream(call, signal);
     const layers = new LayerProgress(reference);
     await readProgress(
       answer,
