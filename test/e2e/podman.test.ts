@@ -10,7 +10,7 @@ let lab: Promise<DockerLab> | undefined;
 let runtime: DockerRuntime | undefined;
 
 after(async () => await (await lab)?.[Symbol.asyncDispose]());
-runtimeContract("Podman", world, { skip: whyNoPodman() });
+runtimeContract("Podman", world, { skip: whyNoPodman(), timeoutMs: 120_000 });
 
 async function world(): Promise<RuntimeWorld> {
   lab ??= DockerLab.open({ engine: "podman" });

@@ -3,7 +3,7 @@
  * of processes, so that nothing of it is left when it ends, however it ends.
  */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
 import { chmod, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
@@ -156,6 +156,7 @@ export class DockerLab implements AsyncDisposable {
       this.#process.kill("SIGKILL");
     }
     await removeNamespace(this.namespace);
+    if (podman) removeEmptyCgroups();
     await rm(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
@@ -228,6 +229,12 @@ async function removeNamespaceProcesses(namespace: string): Promise<void> {
     if (pids === "") return;
     await after(50);
   }
+}
+
+/** Podman leaves the groups of its containers. The kernel keeps those that somebody is in. */
+function removeEmptyCgroups(): void {
+  const groups = ["/sys/fs/cgroup", "-depth", "-maxdepth", "4", "-path", "*/libpod_parent*", "-type", "d"];
+  spawnSync("find", [...groups, "-exec", "rmdir", "{}", ";"], { stdio: "ignore" });
 }
 
 function isInstalled(name: string): boolean {
