@@ -15,7 +15,7 @@ describe("Images", () => {
   test("asks no registry for an image that is here", async () => {
     await using fake = await FakeEngine.open([saysJson("/images/debian:bookworm/json", found)]);
     const image = await new Images(fake.engine).ensure("debian:bookworm", ignore, signal);
-    assert.deepEqual(image, { id: "sha256:1", volumes: ["/data"], env: ["LANG=C.UTF-8"] });
+    assert.deepEqual(image, { id: "sha256:1", volumes: ["/data"], env: ["LANG=C.UTF-8"], digests: [] });
     assert.deepEqual(fake.asked, ["GET /images/debian:bookworm/json"]);
   });
 
@@ -65,6 +65,20 @@ describe("Images", () => {
       /POST \/v4\.0\.0\/libpod\/images\/pull\?reference=127\.0\.0\.1\S+&tlsVerify=false/u,
     );
     await rm(folder, { recursive: true });
+  });
+
+  test("lets go of its own name for a pushed image, and of no other", async () => {
+    const ours = `127.0.0.1:40001/p2prc/${"0a".repeat(16)}@sha256:beef`;
+    const names = [ours, "127.0.0.1:5000/mine@sha256:beef", "debian@sha256:beef"];
+    await using fake = await FakeEngine.open([
+      saysJson("/images/sha256:c0ffee/json", { ...found, RepoDigests: names }),
+      saysJson(`/images/${ours}`, []),
+    ]);
+    await new Images(fake.engine).forget({ config: "sha256:c0ffee", digest: "sha256:beef", folder: "" }, signal);
+    assert.deepEqual(
+      fake.asked.filter((asked) => asked.startsWith("DELETE")),
+      [`DELETE /images/${ours}`],
+    );
   });
 
   test("gives up an image that is larger than it may be", async () => {

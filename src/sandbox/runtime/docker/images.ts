@@ -14,10 +14,13 @@ export interface EngineImage {
   readonly volumes: readonly string[];
   /** Its own variables, as `NAME=VALUE`. */
   readonly env: readonly string[];
+  /** Where it was pulled from, as `NAME@DIGEST`. */
+  readonly digests: readonly string[];
 }
 
 interface InspectedImage {
   readonly Id: string;
+  readonly RepoDigests?: readonly string[] | null;
   readonly Config?: {
     readonly Volumes?: Readonly<Record<string, object>> | null;
     readonly Env?: readonly string[] | null;
@@ -29,6 +32,8 @@ export const MAX_PULL_BYTES = 4 * 1024 ** 3;
 
 /** In its own API, of whose version 4 it wants to be told. */
 const PODMAN_PULL = "/v4.0.0/libpod/images/pull";
+/** A registry of ours (`registry.ts`) lives for one pull, at a path that nobody guesses. */
+const PULLED_FROM_US = /^127\.0\.0\.1:\d+\/p2prc\/[0-9a-f]{32}@/u;
 const WANTS_TLS = /server gave HTTP response to HTTPS client/u;
 
 type Note = (progress: ImageProgress) => void;
@@ -51,7 +56,8 @@ export class Images {
     const call = { method: "GET", path: `/images/${fullReference(reference)}/json` } as const;
     const found = await unless(404, undefined, this.#engine.ask<InspectedImage>(call, signal));
     const { Volumes, Env } = found?.Config ?? {};
-    return found && { id: found.Id, volumes: Object.keys(Volumes ?? {}), env: Env ?? [] };
+    const digests = found?.RepoDigests ?? [];
+    return found && { id: found.Id, volumes: Object.keys(Volumes ?? {}), env: Env ?? [], digests };
   }
 
   /** @throws {Failure} bad-image, not-found, too-large, disk-full, runtime-failed */
@@ -76,19 +82,24 @@ export class Images {
     await using registry = await openRegistry(pushed, randomBytes(16).toString("hex"), signal);
     // Its size was held against the guest's grant when it was pushed.
     const all = new Images(this.#engine, Number.POSITIVE_INFINITY);
-    await this.#explained("the pushed image", all.#pullFromUs(registry.reference, note, signal));
+    const named = (progress: ImageProgress) => note({ ...progress, image: "the pushed image" });
+    await this.#explained("the pushed image", all.#pullFromUs(registry.reference, named, signal));
     const pulled = await this.#findPushed(pushed, signal);
     if (pulled === undefined) throw new Failure("runtime-failed", "the engine pulled the image and does not have it");
     return pulled;
   }
 
-  /** In use: it stays, and is let go of later. @throws {Failure} runtime-failed */
-  async forget({ config }: PushedImage, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#engine.ask({ method: "DELETE", path: `/images/${config}`, query: { force: true } }, signal);
-    } catch (error) {
-      if (error instanceof EngineError && error.status === 404) return;
-      throw engineFailure(error, "remove an image");
+  /**
+   * Takes away the name that it got when it was pulled from here, and the image where it has no other: the owner may
+   * have the same one. In use: it stays, and is let go of later. @throws {Failure} runtime-failed
+   */
+  async forget(pushed: PushedImage, signal: AbortSignal): Promise<void> {
+    const image = await this.#findPushed(pushed, signal);
+    for (const name of image?.digests.filter((each) => PULLED_FROM_US.test(each)) ?? []) {
+      const removal = this.#engine.ask({ method: "DELETE", path: `/images/${name}` }, signal);
+      await unless(404, undefined, removal).catch((error: unknown) => {
+        throw engineFailure(error, "remove an image");
+      });
     }
   }
 
