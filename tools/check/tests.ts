@@ -25,7 +25,7 @@ export interface TestOptions {
 }
 
 /** How fast, how long, under what load: two of them at once would measure each other. */
-const alone = ["test/e2e/{bombs,nat,network,owner-side}.test.ts", "test/lab/**/*.test.ts"];
+const alone = ["test/e2e/{bombs,map,nat*,network,owner-side}.test.ts", "test/lab/**/*.test.ts"];
 /** Real processes, ports, engines: they wait more than they work, and more than two of them take all the memory. */
 const pairs = ["test/e2e/**/*.test.ts"];
 const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
