@@ -6,7 +6,7 @@
  */
 
 import { type Clock, type Log, Scope } from "../../base/index.ts";
-import { type Address, type Dht, type DhtOptions, type Engine, refreshNow } from "./engine.ts";
+import { type Address, bindDht, type Dht, type DhtOptions, type Engine, refreshNow } from "./engine.ts";
 
 export interface EndpointsDeps {
   readonly engine: Engine;
@@ -97,12 +97,7 @@ export class Endpoints implements AsyncDisposable {
     const { engine, clock } = this.#deps;
     const bootstrap = [...this.#bootstrap, ...this.#siblings()];
     const dht = engine.openDht({ ...this.#options, bootstrap, port: this.#nextPort });
-    try {
-      await dht.bind();
-    } catch (error) {
-      await dht.destroy({ force: true }).catch(() => undefined); // what was not bound cannot be closed
-      throw error;
-    }
+    await bindDht(dht);
     this.#all.push(dht);
     await using wait = new Scope(this.#scope.signal);
     await Promise.race([dht.fullyBootstrapped(), clock.sleep(FIRST_ANSWERS_MS, wait.signal)]);

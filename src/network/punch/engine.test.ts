@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
+import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { EventEmitter, once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { promisify } from "node:util";
 import { freePorts, LOOPBACK, PunchLab } from "../../../test/support/punch-lab.ts";
 import {
   boundFrames,
@@ -49,6 +52,22 @@ describe("the engine", () => {
     await dht.fullyBootstrapped();
     assert.deepEqual(dht.toArray(), bootstrap);
     await dht.destroy({ force: true });
+  });
+
+  test("keeps no process from its end where its port is taken", async () => {
+    const port = await freePorts(1);
+    await using taken = createSocket("udp4").bind(port, LOOPBACK);
+    await once(taken, "listening");
+    const engine = JSON.stringify(new URL("./engine.ts", import.meta.url).href);
+    const script = `
+      const { bindDht, loadEngine } = await import(${engine});
+      const keyPair = { publicKey: Buffer.alloc(32), secretKey: Buffer.alloc(64) };
+      const { openDht } = await loadEngine();
+      const dht = openDht({ bootstrap: [], keyPair, host: "${LOOPBACK}", port: ${port}, publicHost: "${LOOPBACK}" });
+      await bindDht(dht).catch((error) => console.log(error.code));`;
+    const args = ["--input-type=module", "--eval", script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000, killSignal: "SIGKILL" });
+    assert.equal(stdout, "EADDRINUSE\n");
   });
 
   test("is imported by one file", () => {

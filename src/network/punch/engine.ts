@@ -109,6 +109,20 @@ function assertExplicit({ bootstrap, host, port, publicHost }: DhtOptions): void
   if (publicHost !== undefined && !isIPv4(publicHost)) throw new TypeError(`not an IPv4 address: "${publicHost}"`);
 }
 
+/**
+ * Binds its port, or closes it. An end that cannot be bound the library does not close either: its look-out for network
+ * interfaces would go on for ever, and keep the process from its end.
+ * @throws what keeps it from being bound
+ */
+export async function bindDht(dht: Dht): Promise<void> {
+  try {
+    await dht.bind();
+  } catch (error) {
+    await Promise.allSettled([dht.destroy({ force: true }), dht.io.networkInterfaces.destroy()]);
+    throw error;
+  }
+}
+
 /** How often the library pings the nodes that pass handshakes on, and how often it should. */
 const LIBRARY_PING_MS = 3_000;
 const PING_MS = 20_000;

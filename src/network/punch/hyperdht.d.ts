@@ -120,6 +120,8 @@ declare module "hyperdht" {
     toArray(options?: { limit?: number }): Address[];
     remoteAddress(): Address | null;
     destroy(options?: { force?: boolean }): Promise<void>;
+    /** What speaks UDP (dht-rpc lib/io.js). */
+    readonly io: { readonly networkInterfaces: { destroy(): Promise<void> } };
     readonly rawStreams: Iterable<RawStream>;
     bootstrapNodes: Address[];
     /** Which nodes that others name may be asked. */
