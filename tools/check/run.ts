@@ -18,6 +18,9 @@ export const environment: NodeJS.ProcessEnv = {
   ].join(delimiter),
 };
 
+/** Some packages come slowly; what takes longer has hung. */
+const MAX_MS = 15 * 60_000;
+
 export interface Outcome {
   readonly ok: boolean;
   /** stdout and stderr, in that order. */
@@ -27,7 +30,7 @@ export interface Outcome {
 /** @param argv the program and its arguments @returns with `ok` false also where it could not be started */
 export async function run(argv: readonly [string, ...string[]], cwd: string = root): Promise<Outcome> {
   const [program, ...rest] = argv;
-  const child = spawn(program, rest, { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, rest, { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"], timeout: MAX_MS });
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`${program}: ${error.message}\n`));
     child.once("close", (code, signal) => resolve(code === 0 ? "" : `${program}: ended with ${signal ?? code}\n`));

@@ -15,6 +15,7 @@ import { pipeline } from "node:stream/promises";
 import { run } from "node:test";
 import { spec, type TestEvent } from "node:test/reporters";
 import { sweepLabs } from "../../test/lab/netns/index.ts";
+import { endChildren } from "./end-children.ts";
 import { root } from "./run.ts";
 
 export interface TestOptions {
@@ -32,6 +33,8 @@ const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
 
 /** A file that hangs is broken off and named. The slowest takes a fraction of this. */
 const MAX_FILE_MS = 300_000;
+/** And all of them together, so that whoever waits for the last line sees it. */
+const MAX_MS = 75 * 60_000;
 
 /** Prints what happens. @returns whether nothing failed */
 export async function tests(options: TestOptions): Promise<boolean> {
@@ -53,12 +56,12 @@ async function* events({ quick, failedSteps }: TestOptions, report: Report): Asy
   yield* report.end();
 }
 
-function runFile(file: string): AsyncIterable<TestEvent> {
-  return run({ files: [file], concurrency: 1, cwd: root, timeout: MAX_FILE_MS }) as AsyncIterable<TestEvent>;
-}
-
-async function eventsOf(file: string): Promise<readonly TestEvent[]> {
-  return await Array.fromAsync(runFile(file));
+/** The runner's own `timeout` is for a test: it waits for ever for a process that does not end after its last one. */
+async function eventsOf(file: string, deadline: AbortSignal): Promise<readonly TestEvent[]> {
+  const signal = AbortSignal.any([deadline, AbortSignal.timeout(MAX_FILE_MS)]);
+  const events = await Array.fromAsync(run({ files: [file], concurrency: 1, cwd: root, signal }));
+  if (signal.aborted) await endChildren(file); // it was asked to already
+  return events as readonly TestEvent[];
 }
 
 /** The innermost tests that failed, with why. */
@@ -67,6 +70,8 @@ function failures(events: readonly TestEvent[]): string[] {
     if (event.type !== "test:fail") return [];
     const error: Error & { readonly failureType?: unknown } = event.data.details.error;
     if (error.failureType === "subtestsFailed") return [];
+    if (error.failureType === "testAborted")
+      return ["it did not end in time: one of its tests waits, or left something open"];
     const [why] = String((error.cause as Error | undefined)?.message ?? error.message).split("\n");
     return [`"${event.data.name}": ${why}`];
   });
@@ -78,6 +83,7 @@ const countNames = ["tests", "suites", "passed", "failed", "cancelled", "skipped
 class Report {
   readonly #skipped: string[] = [];
   readonly #again: string[] = [];
+  readonly #deadline = AbortSignal.timeout(MAX_MS);
   readonly #counts = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 };
   #topLevel = 0;
   #durationMs = 0;
@@ -96,7 +102,7 @@ class Report {
     const outcomes = sorted.map((file) => ({ file, ...Promise.withResolvers<readonly TestEvent[]>() }));
     const waiting = outcomes.values();
     const work = async () => {
-      for (const { file, resolve, reject } of waiting) await eventsOf(file).then(resolve, reject);
+      for (const { file, resolve, reject } of waiting) await eventsOf(file, this.#deadline).then(resolve, reject);
     };
     const working = Promise.all(Array.from({ length: atOnce }, work));
     const failed: string[] = [];
@@ -110,7 +116,7 @@ class Report {
       }
     }
     await working;
-    for (const file of failed) yield* this.pass(runFile(file));
+    for (const file of failed) yield* this.pass(Readable.from(await eventsOf(file, this.#deadline)));
   }
 
   /** One more test that failed. */
