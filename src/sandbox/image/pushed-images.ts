@@ -8,10 +8,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import type { Clock, Log } from "../../base/index.ts";
-import { exceeds, Failure, formatSize, type Grant, type NodeId } from "../../core/index.ts";
-import type { LendLimits } from "../contract.ts";
-import { admitPushed } from "../lease/admission.ts";
-import { DISK_RESERVE_BYTES, type Guest, type Machine, promisedDisk, total } from "../lease/house.ts";
+import { Failure, type Grant, type NodeId } from "../../core/index.ts";
+import type { Guest } from "../lease/house.ts";
 import { spelledOut } from "../lease/image-list.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PushedImage, Runtime } from "../runtime/runtime.ts";
@@ -19,35 +17,20 @@ import { BlobStore } from "./blob-store.ts";
 import { checkLayers } from "./check-layers.ts";
 import type { AdmitProgress, AdmitRequest, BlobQuery, HeldImage, MissingReply } from "./contract.ts";
 import { ImageBook, type ImageRow, type PartRow } from "./image-book.ts";
+import { ImageQuota, type ImageQuotaDeps, type ImageQuotaOptions } from "./image-quota.ts";
 import { type Manifest, partsOf, readDiffIds, readManifest } from "./manifest.ts";
 
-export interface PushedImagesDeps {
+export interface PushedImagesDeps extends Omit<ImageQuotaDeps, "book"> {
   /** `<home>/images` */
   readonly folder: string;
   readonly database: DatabaseSync;
-  readonly leases: () => readonly Lease[];
   readonly grantOf: (id: NodeId) => Grant | undefined;
-  readonly limits: () => LendLimits;
-  readonly machine: () => Machine;
   readonly runtime: Pick<Runtime, "forgetImage">;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export interface PushedImagesOptions {
-  /** Of one image, as it travels. @default 8 GiB */
-  readonly maxImageBytes?: number;
-  /** Of one image, unpacked; a guest's grant may say less. @default 32 GiB */
-  readonly maxUnpackedBytes?: number;
-  /** Of one guest. @default 64 */
-  readonly maxImages?: number;
-}
-
-const GIB = 1024 ** 3;
-/** Of one guest: as many as 64 images of 30 layers have that share none. */
-const MAX_PARTS = 2_048;
 /** Of one guest at the same time. */
-const MAX_WRITING = 8;
 const MAX_CHECKING = 2;
 /** Parts that no image names: a push may go on after a night. */
 const FORGET_AFTER_MS = 24 * 3_600_000;
@@ -61,17 +44,16 @@ interface Writing {
 
 export class PushedImages {
   readonly #deps: PushedImagesDeps;
-  readonly #options: Required<PushedImagesOptions>;
+  readonly #quota: ImageQuota;
   readonly #book: ImageBook;
   readonly #store: BlobStore;
   readonly #writing = new Map<string, Writing>();
   readonly #checking = new Map<NodeId, number>();
 
-  constructor(deps: PushedImagesDeps, options: PushedImagesOptions = {}) {
-    const { maxImageBytes = 8 * GIB, maxUnpackedBytes = 32 * GIB, maxImages = 64 } = options;
+  constructor(deps: PushedImagesDeps, options: ImageQuotaOptions = {}) {
     this.#deps = deps;
-    this.#options = { maxImageBytes, maxUnpackedBytes, maxImages };
     this.#book = new ImageBook(deps.database);
+    this.#quota = new ImageQuota({ ...deps, book: this.#book }, options);
     // Beside the owner's own archives, under a name that is none of an image.
     this.#store = new BlobStore(`${deps.folder}/.pushed`);
   }
@@ -129,7 +111,7 @@ export class PushedImages {
     const known = this.#book.part(guest.id, digest);
     if (known?.whole === true && (await this.#store.has(digest, known.size))) return;
     if (this.#writing.has(key)) throw new Failure("busy", "that part is being sent already");
-    this.#refusePart(guest, { digest, size });
+    this.#quota.part(guest, { digest, size }, this.#writingOf(guest.id));
     const row: PartRow = { guest: guest.id, digest, size, whole: false, touched: this.#deps.clock.wallTime() };
     this.#book.putPart(row);
     const work = this.#store.write({ guest: guest.id, digest, size, offset }, body, note);
@@ -210,21 +192,21 @@ export class PushedImages {
     { name, bytes, note }: { name: string; bytes: Buffer; note: (progress: AdmitProgress) => void },
     signal: AbortSignal,
   ): Promise<HeldImage> {
-    const wanted = this.#refuseName(guest, name);
+    const wanted = this.#quota.name(guest, name);
     const manifest = readManifest(bytes);
     await this.#refuseMissing(guest.id, manifest);
     const parts = partsOf(manifest);
     const whole = parts.reduce((sum, { size }) => sum + size, bytes.length);
-    if (whole > this.#options.maxImageBytes) throw imageTooLarge(whole, this.#options.maxImageBytes);
+    this.#quota.image(whole);
     const diffIds = readDiffIds(await readAll(this.#store.read(manifest.config.digest)), manifest.layers.length);
     const { layers, digest } = manifest;
     const told = (done: number) => note({ layers: { done, all: layers.length } });
     await checkLayers(
-      { folder: this.#store.folder, layers, diffIds, maxBytes: this.#unpacked(guest), note: told },
+      { folder: this.#store.folder, layers, diffIds, maxBytes: this.#quota.unpacked(guest), note: told },
       signal,
     );
     if (this.#book.part(guest.id, digest)?.whole !== true) {
-      this.#refusePart(guest, { digest, size: bytes.length });
+      this.#quota.part(guest, { digest, size: bytes.length }, this.#writingOf(guest.id));
       await this.#store.save(guest.id, digest, bytes);
     }
     // The parts may have been swept while the layers were looked at.
@@ -236,23 +218,10 @@ export class PushedImages {
       layers: layers.length,
       parts: [digest, ...parts.map((part) => part.digest)],
     };
-    this.#refuseName(guest, name);
+    this.#quota.name(guest, name);
     this.#book.putImage(row);
     this.#deps.log.info("image pushed", { guest: guest.id, name: wanted, digest, bytes: whole });
     return held(row);
-  }
-
-  /** @returns how it is called here @throws {Failure} not-allowed, bad-argument, busy */
-  #refuseName({ id, grant }: Guest, name: string): string {
-    if (name.includes("@"))
-      throw new Failure("bad-argument", "an image is pushed under a name, not a digest", { hint: "use `--name`" });
-    if (grant.kind !== "own") admitPushed(name, this.#deps.limits());
-    const wanted = spelledOut(name);
-    const theirs = this.#book.imagesOf(id);
-    if (theirs.length < this.#options.maxImages || theirs.some((image) => image.name === wanted)) return wanted;
-    throw new Failure("busy", `you have ${theirs.length} images there, and no more are kept`, {
-      hint: "remove one with `p2prc image rm`",
-    });
   }
 
   /** @throws {Failure} not-found, bad-image */
@@ -266,40 +235,8 @@ export class PushedImages {
     }
   }
 
-  /** @throws {Failure} too-large, busy, not-allowed, disk-full */
-  #refusePart(guest: Guest, { digest, size }: { readonly digest: string; readonly size: number }): void {
-    const { maxImageBytes } = this.#options;
-    if (size > maxImageBytes) throw imageTooLarge(size, maxImageBytes);
-    const others = this.#book.partsOf(guest.id).filter((part) => part.digest !== digest);
-    if (others.length >= MAX_PARTS)
-      throw new Failure("busy", `${others.length} parts of images are kept for you, and no more`, {
-        hint: "remove images with `p2prc image rm`",
-      });
-    if ([...this.#writing.values()].filter((writing) => writing.guest === guest.id).length >= MAX_WRITING)
-      throw new Failure("busy", `${MAX_WRITING} parts are being sent already`, { hint: "one at a time is as fast" });
-    const bytes = others.reduce((sum, part) => sum + part.size, size);
-    this.#refuseDisk(guest, bytes, size);
-  }
-
-  /** @throws {Failure} not-allowed, disk-full */
-  #refuseDisk({ id, grant }: Guest, images: number, more: number): void {
-    const { leases, machine } = this.#deps;
-    const mine = leases().filter(({ guest }) => guest === id);
-    const [excess] = exceeds(grant, { diskBytes: total(mine, "diskBytes") + images });
-    if (excess !== undefined)
-      throw new Failure("not-allowed", `the grant does not allow it: ${excess.why}`, {
-        hint: "remove images (`p2prc image rm`) or sandboxes, or ask the owner for more",
-      });
-    const free = machine().diskFreeBytes - DISK_RESERVE_BYTES - promisedDisk(leases());
-    if (more > free)
-      throw new Failure("disk-full", `that node has no room for ${formatSize(more)} more`, {
-        hint: "choose another node, or ask its owner",
-      });
-  }
-
-  #unpacked({ grant }: Guest): number {
-    const { maxUnpackedBytes } = this.#options;
-    return grant.kind === "own" ? maxUnpackedBytes : Math.min(maxUnpackedBytes, grant.diskBytes);
+  #writingOf(id: NodeId): number {
+    return [...this.#writing.values()].filter(({ guest }) => guest === id).length;
   }
 
   #needed(guest: NodeId): ReadonlySet<string> {
@@ -335,10 +272,6 @@ export class PushedImages {
 
 function held({ name, digest, bytes, layers, pushed }: ImageRow): HeldImage {
   return { name, digest, bytes, layers, pushed };
-}
-
-function imageTooLarge(bytes: number, max: number): Failure {
-  return new Failure("too-large", `an image of ${formatSize(bytes)}, and ${formatSize(max)} is the most that is taken`);
 }
 
 async function readAll(content: Readable): Promise<Buffer> {
