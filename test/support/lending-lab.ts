@@ -25,18 +25,27 @@ export class LendingLab implements AsyncDisposable {
 
   static async open(options: LendingLabOptions = {}): Promise<LendingLab> {
     const lab = new LendingLab(await Machines.open(options.environment), await freePort(), options);
-    await lab.startAttic();
-    const invited = await lab.attic("invite", "--json", "--own");
-    const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
-    const joined = await lab.barn("join", link);
-    assert.equal(joined.exit, 0, joined.lines.join("\n"));
-    return lab;
+    try {
+      await lab.#befriend();
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   private constructor(machines: Machines, port: number, options: LendingLabOptions) {
     this.machines = machines;
     this.port = port;
     this.#options = options;
+  }
+
+  async #befriend(): Promise<void> {
+    await this.startAttic();
+    const invited = await this.attic("invite", "--json", "--own");
+    const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
+    const joined = await this.barn("join", link);
+    assert.equal(joined.exit, 0, joined.lines.join("\n"));
   }
 
   attic(...words: string[]) {
