@@ -29,7 +29,7 @@ export class LendingLab implements AsyncDisposable {
       await lab.#befriend();
       return lab;
     } catch (error) {
-      await lab[Symbol.asyncDispose]();
+      await lab.machines[Symbol.asyncDispose](); // there is no sandbox yet
       throw error;
     }
   }
