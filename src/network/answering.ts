@@ -217,7 +217,7 @@ export class Answering implements AsyncDisposable {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
       isBusy: () => inbound.streams > 0,
-      isWatched: () => inbound.watched,
+      answers: { isWatched: () => inbound.watched },
       dead: () => void pipe.duplex.destroy(),
     };
     life.spawn((signal) => keepAlive(watched, this.#clock, signal));

@@ -14,11 +14,13 @@ describe("keepAlive", () => {
   });
 
   test("notices within 60 s that an idle link is dead", async () => {
-    await using lab = new Lab({ busy: false, answers: false });
-    await lab.clock.advance(55_000);
-    assert.equal(lab.deaths.length, 0);
-    await lab.clock.advance(5_000);
-    assert.equal(lab.deaths.length, 1);
+    for (const end of [{}, { watched: false }]) {
+      await using lab = new Lab({ busy: false, answers: false, ...end });
+      await lab.clock.advance(55_000);
+      assert.equal(lab.deaths.length, 0);
+      await lab.clock.advance(5_000);
+      assert.equal(lab.deaths.length, 1);
+    }
   });
 
   test("asks an idle link less than twice a minute", async () => {
@@ -35,6 +37,47 @@ describe("keepAlive", () => {
     await using lab = new Lab({ busy: false, watched: true, answers: false });
     await lab.clock.advance(15_000);
     assert.equal(lab.deaths.length, 1);
+  });
+
+  test("counts from the last byte that came, whenever that was", async () => {
+    for (const kind of [{ busy: true }, { busy: true, watched: false }, { busy: false, watched: true }]) {
+      for (let comesAt = 250; comesAt <= 10_000; comesAt += 250) {
+        await using lab = new Lab({ ...kind, answers: false });
+        await lab.clock.advance(comesAt);
+        if (lab.deaths.length > 0) break;
+        lab.bytes += 1;
+        await lab.clock.advance(15_000);
+        assert.equal(lab.deaths.length, 1, `with a byte after ${comesAt} ms`);
+      }
+    }
+  });
+
+  test("asks no link on which bytes arrive anyway", async () => {
+    await using lab = new Lab({ busy: true, answers: true });
+    for (let step = 0; step < 60; step++) {
+      lab.bytes += 1;
+      await lab.clock.advance(2_000);
+    }
+    assert.equal(lab.pings, 0);
+  });
+
+  test("asks from one end alone: every 5 s on a busy link, every 45 s on an idle one", async () => {
+    for (const { busy, least, most } of [
+      { busy: true, least: 115, most: 125 },
+      { busy: false, least: 12, most: 14 },
+    ]) {
+      for (let apartMs = 0; apartMs < 10_000; apartMs += 700) {
+        const clock = new VirtualClock();
+        await using asking = new Lab({ busy, answers: true, clock });
+        await clock.advance(apartMs);
+        await using answering = new Lab({ busy, watched: false, answers: true, clock });
+        answering.hears(asking);
+        asking.hears(answering);
+        await clock.advance(600_000);
+        assert.ok(asking.pings >= least && asking.pings <= most, `${asking.pings} pings`);
+        assert.ok(answering.pings <= 1, `${answering.pings} pings of the other end`);
+      }
+    }
   });
 
   test("leaves a slow link alone while bytes arrive, though no ping is answered", async () => {
@@ -62,28 +105,45 @@ describe("keepAlive", () => {
   });
 });
 
+interface LabOptions {
+  readonly busy: boolean;
+  readonly answers: boolean;
+  /** Of an end that answers requests. */
+  readonly watched?: boolean;
+  readonly clock?: VirtualClock;
+}
+
 /** A watched link that answers pings at once, or never. */
 class Lab implements AsyncDisposable {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly scope = new Scope();
   readonly deaths: Failure[] = [];
   bytes = 0;
   pings = 0;
   answerLate: () => void = () => {};
 
-  constructor({ busy, answers, watched: isWatched = false }: { busy: boolean; answers: boolean; watched?: boolean }) {
-    const watched = {
+  #asked: () => void = () => {};
+
+  constructor({ busy, answers, watched, clock = new VirtualClock() }: LabOptions) {
+    this.clock = clock;
+    const link = {
       ping: (answered: () => void) => {
         this.pings++;
+        this.#asked();
         if (answers) answered();
         else this.answerLate = answered;
       },
       bytesRead: () => this.bytes,
       isBusy: () => busy,
-      isWatched: () => isWatched,
+      ...(watched === undefined ? {} : { answers: { isWatched: () => watched } }),
       dead: (why: Failure) => void this.deaths.push(why),
     };
-    this.scope.spawn((signal) => keepAlive(watched, this.clock, signal));
+    this.scope.spawn((signal) => keepAlive(link, this.clock, signal));
+  }
+
+  /** Each question of the other end is a byte that comes here. */
+  hears(other: Lab): void {
+    other.#asked = () => void this.bytes++;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -2,23 +2,29 @@
  * Notices that the other end of a link is gone: the network says nothing when a machine loses its
  * power.
  *
- * A link that carries something is asked every 5 s and given 10 (dead within 15 s), an idle one every
- * 45 s and given 15 (within 60 s), so that an idle node stays quiet. One that others are to be passed on over is idle most of the
- * time and must not be dead: it is asked every 10 s and given 5, which is half the traffic of a busy one. Any byte that arrives is a
- * sign of life: on a slow line a ping may queue behind megabytes.
+ * A link that carries something is dead within 15 s, an idle one within 60, so that an idle node stays quiet. Any byte that
+ * arrives is a sign of life: on a slow line a ping may queue behind megabytes, and the question of one end spares the other its
+ * own. So the end that answers waits for longer than the one that asks, and asks only where it does not. A link that others are to be
+ * passed on over is idle most of the time and must not be dead: there the answering end asks, every 10 s.
  */
 
 import type { Clock } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
 
-const TICK_MS = 5_000;
-const BUSY_DEADLINE_MS = 10_000;
-const IDLE_INTERVAL_MS = 45_000;
-const IDLE_DEADLINE_MS = 15_000;
-/** Less than two ticks, so that an answer that took its time does not put the next question off by one. */
-const WATCHED_INTERVAL_MS = 7_500;
-const WATCHED_DEADLINE_MS = 5_000;
-/** Ticks come a little early or late: one that falls just short of a deadline must not cost a whole tick more. */
+const TICK_MS = 2_500;
+
+interface Pace {
+  /** Silence before it is asked. */
+  readonly intervalMs: number;
+  readonly deadlineMs: number;
+}
+
+const BUSY: Pace = { intervalMs: 5_000, deadlineMs: 10_000 };
+/** Long enough that the other end has asked before. */
+const WATCHED: Pace = { intervalMs: 10_000, deadlineMs: 5_000 };
+const IDLE: Pace = { intervalMs: 45_000, deadlineMs: 15_000 };
+const IDLE_ANSWERING: Pace = { intervalMs: 52_500, deadlineMs: 7_500 };
+/** Ticks and answers come a little early or late: what falls just short of a moment must not wait for a whole tick more. */
 const SLACK_MS = 500;
 
 export interface Watched {
@@ -26,8 +32,11 @@ export interface Watched {
   ping(answered: () => void): void;
   bytesRead(): number;
   isBusy(): boolean;
-  /** Whether its death matters though it carries nothing. @default it does not */
-  isWatched?(): boolean;
+  /** The other end is the one to ask. @default this one is */
+  readonly answers?: {
+    /** Whether its death matters though it carries nothing. */
+    isWatched(): boolean;
+  };
   /** Called once. */
   dead(why: Failure): void;
 }
@@ -35,6 +44,7 @@ export interface Watched {
 /** Watches until `signal` aborts or the link is dead. */
 export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal): Promise<void> {
   let lastAlive = clock.now();
+  let lastLook = lastAlive;
   let lastRead = link.bytesRead();
   let askedAt: number | undefined;
   while (!signal.aborted) {
@@ -43,9 +53,10 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
     const read = link.bytesRead();
     if (read !== lastRead) {
       lastRead = read;
-      lastAlive = now;
+      lastAlive = Math.max(lastAlive, lastLook); // at some time since then
       askedAt = undefined;
     }
+    lastLook = now;
     const { intervalMs, deadlineMs } = paceOf(link);
     if (askedAt !== undefined && now - askedAt >= deadlineMs - SLACK_MS) {
       link.dead(
@@ -53,7 +64,7 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
       );
       return;
     }
-    if (askedAt === undefined && now - lastAlive >= intervalMs) {
+    if (askedAt === undefined && now - lastAlive >= intervalMs - SLACK_MS) {
       askedAt = now;
       link.ping(() => {
         askedAt = undefined;
@@ -64,8 +75,7 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
   }
 }
 
-function paceOf(link: Watched): { readonly intervalMs: number; readonly deadlineMs: number } {
-  if (link.isBusy()) return { intervalMs: 0, deadlineMs: BUSY_DEADLINE_MS };
-  if (link.isWatched?.() === true) return { intervalMs: WATCHED_INTERVAL_MS, deadlineMs: WATCHED_DEADLINE_MS };
-  return { intervalMs: IDLE_INTERVAL_MS, deadlineMs: IDLE_DEADLINE_MS };
+function paceOf(link: Watched): Pace {
+  if (link.answers === undefined) return link.isBusy() ? BUSY : IDLE;
+  return link.isBusy() || link.answers.isWatched() ? WATCHED : IDLE_ANSWERING;
 }

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import type { Duplex } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { test } from "node:test";
-import { silentLog, systemClock, within } from "../base/index.ts";
+import { VirtualClock } from "../../test/support/virtual-clock.ts";
+import { Scope, silentLog, systemClock, within } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
 import { Answering } from "./answering.ts";
 import { identityFromSeed } from "./identity.ts";
+import { keepReading } from "./keep-reading.ts";
 import { Network } from "./network.ts";
 import { TcpCarrier } from "./tcp-carrier.ts";
 
@@ -29,6 +31,27 @@ test("a link goes on while both ends send at full speed", { timeout: 30_000 }, a
   const late = () => new Failure("timed-out", "the link has locked up");
   const both = async () => Promise.all([exchange(await link.connect("bulk:", never)), received.promise]);
   assert.deepEqual(await within({ clock: systemClock, timeoutMs: 20_000, late }, both, never), [BYTES, BYTES]);
+});
+
+test("looks seldom at a link on which nothing arrives, and at once again at one on which something did", async () => {
+  await using scope = new Scope();
+  const clock = new VirtualClock();
+  let looks = 0;
+  let bytes = 0;
+  const bytesRead = () => {
+    looks++;
+    return bytes;
+  };
+  const opened = keepReading({ duplex: new PassThrough(), bytesRead, isBusy: () => true }, clock, scope);
+  opened();
+  await clock.advance(600_000);
+  assert.ok(looks < 500, `${looks} looks in ten minutes`);
+  for (let i = 0; i < 100; i++) {
+    if (i === 50) looks = 0; // the next look may have been that far off
+    bytes++;
+    await clock.advance(40);
+  }
+  assert.ok(looks >= 60, `${looks} looks in two seconds`);
 });
 
 /** Sends all it has, as fast as it goes, and reads what comes. @returns how much came */

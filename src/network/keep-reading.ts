@@ -14,6 +14,8 @@ import type { Clock, Scope } from "../base/index.ts";
 
 /** A lock costs at most this much; the sockets between hold some megabytes, so it hardly shows in the throughput. */
 const TICK_MS = 20;
+/** While nothing arrives, each look is twice as long after the one before, up to this: a relay has a thousand idle streams. */
+const LAST_TICK_MS = 1_280;
 
 export interface Reading {
   readonly duplex: Duplex;
@@ -26,9 +28,11 @@ export function keepReading(link: Reading, clock: Clock, scope: Scope): () => vo
   let watching = false;
   const watch = async (signal: AbortSignal) => {
     let before = -1;
+    let tickMs = TICK_MS;
     while (link.isBusy()) {
-      await clock.sleep(TICK_MS, signal);
+      await clock.sleep(tickMs, signal);
       const now = link.bytesRead();
+      tickMs = now === before ? Math.min(LAST_TICK_MS, 2 * tickMs) : TICK_MS;
       if (now === before && !link.duplex.destroyed) startReading(link.duplex);
       before = now;
     }
