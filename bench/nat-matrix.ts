@@ -1,6 +1,7 @@
 /** Whether every two lines to the internet meet, how soon, and how soon without a third node. */
 
 import { join } from "node:path";
+import { env } from "node:process";
 import { NatLab, whyNoShapedLab, whyNoUpnpLab } from "../test/lab/netns/index.ts";
 import {
   acquaint,
@@ -19,6 +20,8 @@ import { median, quantile } from "./support/numbers.ts";
 import { keepRaw } from "./support/raw.ts";
 
 const TRIES = 20;
+/** Only these pairs, as in `public>udp-blocked nat>symmetric`. */
+const PAIRS = env["BENCH_PAIRS"]?.split(/\s+/);
 const CONNECT_MS = 20_000;
 const FIRST_BYTES_MS = 2_500;
 /** Between ordinary lines; a symmetric one has to guess ports. */
@@ -28,9 +31,16 @@ const NOTE_EVERY = 36;
 /** So that the other end has seen that the link of the last try is gone. */
 const BETWEEN_MS = 250;
 
-interface Try {
+interface Pair {
   readonly from: MatrixKind;
   readonly to: MatrixKind;
+}
+
+const pairs: readonly Pair[] = matrixKinds
+  .flatMap((from) => matrixKinds.map((to) => ({ from, to })))
+  .filter(({ from, to }) => PAIRS?.includes(`${from}>${to}`) ?? true);
+
+interface Try extends Pair {
   readonly round: number;
   readonly first: Connected;
   /** How long after the first bytes there was a path without a third node; absent: there was none in time. */
@@ -45,7 +55,7 @@ interface World {
 
 export const natMatrix: Bench = {
   name: "nat-matrix",
-  summary: `6 × 6 kinds of NAT, ${TRIES} tries of each pair at 40 ms round trip and 1 % loss (half an hour)`,
+  summary: `6 × 6 kinds of NAT, ${TRIES} tries of each pair (or of BENCH_PAIRS="nat>symmetric …") at 40 ms round trip and 1 % loss (half an hour)`,
   lacks: () => whyNoShapedLab() || whyNoUpnpLab(),
   async run(note, signal) {
     await using lab = await NatLab.open<string>(matrixTopology, { roundTripMs: 40, lossPercent: 1 }, signal);
@@ -66,7 +76,7 @@ export const natMatrix: Bench = {
     const world = { all, nodes, signal };
     await introduce(world);
     const tries = await tryAll(world, note);
-    await keepRaw("nat-matrix", tries);
+    await keepRaw(PAIRS === undefined ? "nat-matrix" : "nat-matrix-pairs", tries);
     return tablesOf(tries);
   },
 };
@@ -81,9 +91,7 @@ async function introduce({ all, signal }: World): Promise<void> {
 /** Side by side as far as each node is in one pair at a time: those that wait for a better path hold up nobody else. */
 async function tryAll(world: World, note: (words: string) => void): Promise<readonly Try[]> {
   const rounds = Array.from({ length: TRIES }, (_, i) => i + 1);
-  const waiting = rounds.flatMap((round) =>
-    matrixKinds.flatMap((from) => matrixKinds.map((to) => ({ round, from, to }))),
-  );
+  const waiting = rounds.flatMap((round) => pairs.map((pair) => ({ round, ...pair })));
   const busy = new Set<string>();
   const running = new Set<Promise<void>>();
   const tries: Try[] = [];
@@ -110,10 +118,10 @@ async function tryAll(world: World, note: (words: string) => void): Promise<read
 
 function progressOf(tries: readonly Try[]): string {
   const failed = tries.filter(({ first }) => first.path === "none").length;
-  return `${tries.length} of ${TRIES * matrixKinds.length ** 2} tries, ${failed} failed`;
+  return `${tries.length} of ${TRIES * pairs.length} tries, ${failed} failed`;
 }
 
-async function oneTry({ all, nodes }: World, pair: Pick<Try, "from" | "to" | "round">): Promise<Try> {
+async function oneTry({ all, nodes }: World, pair: Pair & Pick<Try, "round">): Promise<Try> {
   const [a, b] = [nodes.get(`a-${pair.from}`), nodes.get(`b-${pair.to}`)];
   const [idOfA, id] = [all.id(`a-${pair.from}`), all.id(`b-${pair.to}`)];
   if (a === undefined || b === undefined) throw new Error("a node is missing");
@@ -124,17 +132,15 @@ async function oneTry({ all, nodes }: World, pair: Pick<Try, "from" | "to" | "ro
   return { ...pair, first, direct: await a.call("untilDirect", { id, withinMs: directWithin(pair) }) };
 }
 
-function directWithin({ from, to }: Pick<Try, "from" | "to">): number {
+function directWithin({ from, to }: Pair): number {
   return from === "symmetric" || to === "symmetric" ? SYMMETRIC_MS : DIRECT_MS;
 }
 
 function tablesOf(tries: readonly Try[]): readonly Table[] {
-  const cells = matrixKinds.flatMap((from) =>
-    matrixKinds.map((to) =>
-      rowOf(
-        { from, to },
-        tries.filter((each) => each.from === from && each.to === to),
-      ),
+  const cells = pairs.map(({ from, to }) =>
+    rowOf(
+      { from, to },
+      tries.filter((each) => each.from === from && each.to === to),
     ),
   );
   const firsts = tries.filter(({ first }) => first.path !== "none").map(({ first }) => first.ms);
@@ -158,7 +164,7 @@ function tablesOf(tries: readonly Try[]): readonly Table[] {
   ];
 }
 
-function rowOf({ from, to }: Pick<Try, "from" | "to">, tries: readonly Try[]): Row {
+function rowOf({ from, to }: Pair, tries: readonly Try[]): Row {
   const firsts = tries.filter(({ first }) => first.path !== "none");
   const wanted = bestPath(from, to);
   const direct = tries.flatMap(({ first, direct: later }) =>
