@@ -1,4 +1,6 @@
-/** Numbers as people read them, the same in every command. */
+/** Numbers and paths as people read them, the same in every command. */
+
+import { cleanText } from "../core/light.ts";
 
 /** `64 GiB`, `1.5 TiB`: powers of two, as memory is sold, rounded for the eye. */
 export function formatBytes(bytes: number): string {
@@ -13,6 +15,11 @@ export function formatRtt(ms: number | undefined): string {
   if (ms === undefined) return "";
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** `tcp4`, `via garage (relayed)`: what carries a link, and whose help it needs. */
+export function formatPath({ path, via }: { readonly path: string; readonly via?: string }): string {
+  return via === undefined ? path : `via ${cleanText(via, 64)} (${path})`;
 }
 
 /** As the first P2PRC wrote it (Go's time.Duration): `28.172471ms`. */

@@ -19,7 +19,7 @@ test("rounded keeps three digits after the point, at any depth, and all else as 
 describe("the JSON of measures", () => {
   test("has three digits: why", async () => {
     const attempt = { path: "tcp4", address: "a", outcome: "open", ms: 0.123456, reason: "", at: 1 };
-    const value = { node: { id: "i", name: "attic" }, attempts: [attempt] };
+    const value = { node: { id: "i", name: "attic" }, attempts: [attempt], untried: [] };
     const lab = new CliLab({ routes: { "GET /v1/nodes/attic/why": { value } } });
     const { out } = await lab.p2prc("why", "attic", "--json");
     assert.deepEqual(JSON.parse(out[0] ?? ""), { ...value, attempts: [{ ...attempt, ms: 0.123 }] });

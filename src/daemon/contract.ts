@@ -99,8 +99,20 @@ export type Attempt = Static<typeof Attempt>;
 /** The reply of `GET /v1/nodes/:node/why`. */
 export const Why = Type.Object({
   node: Type.Object({ id: Id, name: Type.String() }),
-  /** In the order in which they began, oldest first. */
+  /** What is in use now. Absent: there is no link. */
+  path: Type.Optional(
+    Type.Object({
+      /** `tcp6`, `tcp4`, `punched`, `relayed`. */
+      kind: Type.String(),
+      remote: Type.String(),
+      /** The name of the node that passes it on, where one does. */
+      via: Type.Optional(Type.String()),
+    }),
+  ),
+  /** In the order in which they began, oldest first. What led to the path in use says so. */
   attempts: Type.Array(Attempt),
+  /** Kinds of paths beside those, and why they were not, or cannot be, tried. */
+  untried: Type.Array(Type.Object({ path: Type.String(), reason: Type.String() })),
 });
 export type Why = Static<typeof Why>;
 

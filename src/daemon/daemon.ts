@@ -154,7 +154,13 @@ function pluginOfDaemon({ parts, owner, relaying }: Omit<Sides, "guest" | "punch
     log: logFile,
     metrics,
     resolve: (text) => table.resolve(text),
-    attempts: (id) => network.attempts(id),
+    why: {
+      attempts: (id) => network.attempts(id),
+      hindrances: (target) => network.hindrances(target),
+      path: (id) => network.existing(id)?.path,
+      isUdpBlocked: (id) => table.nodes.get(id)?.record?.nat === "blocked",
+      nameOf: (id) => table.nameOf(id),
+    },
   });
 }
 
@@ -162,6 +168,7 @@ function pluginOfMeasure({ network, table, specs, speedTests, clock, log }: Part
   return serveMeasure({
     resolve: (text) => table.resolve(text),
     reach: network,
+    nameOf: (id) => table.nameOf(id),
     specs,
     speedTests,
     noteRoundTrip: (id, { medianMs, jitterMs }) => table.note(id, { rttMs: medianMs, jitterMs }),

@@ -125,7 +125,7 @@ function optionsOf({ config, home }: Parts): PunchOptions {
     nodesPath: join(home.path, "dht_nodes.json"),
     networkSecret,
     ...(host === undefined ? { off: "punching needs IPv4, and `listen` names no IPv4 address" } : { host }),
-    ...(punch === false ? { off: "punching is turned off (`punch` in the configuration)" } : {}),
+    ...(punch === false ? { off: "punching is turned off (`--no-punch`)" } : {}),
   };
 }
 

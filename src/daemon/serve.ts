@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import type {} from "@fastify/swagger"; // adds app.swagger()
 import type { FastifyPluginAsync } from "fastify";
 import { admits, isNodeId, type NodeId, shortNodeId } from "../core/index.ts";
-import type { Attempt as NetworkAttempt, Dialable } from "../network/index.ts";
+import type { Dialable } from "../network/index.ts";
 import {
   LendReply,
   LendRequest,
@@ -18,6 +18,7 @@ import {
 } from "./contract.ts";
 import type { LogFile } from "./log-file.ts";
 import type { Metrics } from "./metrics.ts";
+import { type WhyDeps, whyOf } from "./why.ts";
 
 export interface DaemonRoutesDeps {
   readonly describe: () => NodeDescription;
@@ -31,7 +32,7 @@ export interface DaemonRoutesDeps {
   readonly metrics: Metrics;
   /** @throws {Failure} unknown-node, ambiguous */
   readonly resolve: (text: string) => Dialable & { readonly name: string };
-  readonly attempts: (id: NodeId) => readonly NetworkAttempt[];
+  readonly why: WhyDeps;
 }
 
 const owner = { config: { admits: admits.owner } };
@@ -74,8 +75,7 @@ export function serveDaemon(deps: DaemonRoutesDeps): FastifyPluginAsync {
       "/v1/nodes/:node/why",
       { ...owner, schema: { params: WhyParams, response: { 200: Why } } },
       (request) => {
-        const { id, name } = whoWasTried(deps, request.params.node);
-        return { node: { id, name }, attempts: [...deps.attempts(id)] };
+        return whyOf(deps.why, whoWasTried(deps, request.params.node));
       },
     );
 
@@ -103,14 +103,14 @@ function logStream(tail: readonly string[], follow: LogFile | undefined): Readab
 
 /** One that an invite named may have been tried without being known: there its whole id will do. @throws {Failure} unknown-node, ambiguous */
 function whoWasTried(
-  { resolve, attempts }: Pick<DaemonRoutesDeps, "resolve" | "attempts">,
+  { resolve, why }: Pick<DaemonRoutesDeps, "resolve" | "why">,
   text: string,
-): { readonly id: NodeId; readonly name: string } {
+): Dialable & { readonly name: string } {
   try {
     return resolve(text);
   } catch (error) {
     const id = text.trim().toLowerCase();
-    if (!isNodeId(id) || attempts(id).length === 0) throw error;
-    return { id, name: shortNodeId(id) };
+    if (!isNodeId(id) || why.attempts(id).length === 0) throw error;
+    return { id, name: shortNodeId(id), endpoints: [], via: [] };
   }
 }

@@ -78,6 +78,8 @@ export const PingResult = Type.Object(
     name: Type.String(),
     /** Of the last sample that came back. */
     path: PathName,
+    /** The name of the node that passed it on, where one did. */
+    via: Type.Optional(Type.String()),
     sent: Type.Integer(),
     lost: Type.Integer(),
     medianMs: Milliseconds,
@@ -127,6 +129,8 @@ export const SpeedResult = Type.Object(
     id: Id,
     name: Type.String(),
     path: PathName,
+    /** The name of the node that passed it on, where one did. */
+    via: Type.Optional(Type.String()),
     downBytesPerSecond: Type.Number({ minimum: 0 }),
     upBytesPerSecond: Type.Number({ minimum: 0 }),
     down: Counted,

@@ -70,7 +70,7 @@ class Lab {
     const reach = fakeReach(() => this.links);
     const target = { id: this.#link().peer, name: "attic", endpoints: [], via: [] };
     return ping(
-      { reach, clock: this.clock },
+      { reach, nameOf: () => "garage", clock: this.clock },
       { target, count, note: (progress) => void this.told.push(progress) },
       new AbortController().signal,
     );

@@ -1,13 +1,15 @@
 /** `p2prc ping`: sample after sample, each told as it comes. A link that is lost is said so and made anew. */
 
 import type { Clock } from "../base/index.ts";
-import { Failure } from "../core/index.ts";
-import type { Dialable, Link, PathKind, Reach } from "../network/index.ts";
+import { Failure, type NodeId } from "../core/index.ts";
+import type { Dialable, Link, Path, Reach } from "../network/index.ts";
 import type { PingProgress, PingResult } from "./contract.ts";
 import { pingOnce, settled, summarise } from "./round-trip.ts";
 
 export interface PingDeps {
   readonly reach: Reach;
+  /** What a node is called here: for relays. */
+  readonly nameOf: (id: NodeId) => string;
   readonly clock: Clock;
 }
 
@@ -22,12 +24,12 @@ const GAP_MS = 200;
 
 /** @throws {Failure} unreachable, and what else the last sample failed with when none came back */
 export async function ping(
-  { reach, clock }: PingDeps,
+  { reach, nameOf, clock }: PingDeps,
   { target, count, note }: PingOptions,
   signal: AbortSignal,
 ): Promise<PingResult> {
   const samples: number[] = [];
-  let path: PathKind | undefined;
+  let path: Path | undefined;
   let failure: Failure | undefined;
   for (let sample = 1; sample <= count; sample++) {
     if (sample > 1) await clock.sleep(GAP_MS, signal);
@@ -37,8 +39,8 @@ export async function ping(
       using _held = link.hold();
       const rttMs = await pingOnce(link, clock, signal);
       samples.push(rttMs);
-      path = link.path.kind;
-      note({ sample, path, remote: link.path.remote, rttMs });
+      path = link.path;
+      note({ sample, path: path.kind, remote: path.remote, rttMs });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failure = error;
@@ -51,7 +53,8 @@ export async function ping(
   return {
     id: target.id,
     name: target.name,
-    path,
+    path: path.kind,
+    ...viaIn(path, nameOf),
     sent: count,
     lost: count - samples.length,
     medianMs,
@@ -59,4 +62,9 @@ export async function ping(
     maxMs,
     jitterMs,
   };
+}
+
+/** Whose help it took, by name. */
+export function viaIn({ via }: Path, nameOf: (id: NodeId) => string): { readonly via?: string } {
+  return via === undefined ? {} : { via: nameOf(via) };
 }

@@ -276,6 +276,7 @@ class Lab implements AsyncDisposable {
           clock,
           log: silentLog,
           reach: fakeReach(() => [lab.attic]),
+          nameOf: () => "garage",
           specs: { latest: () => lab.specs },
           speedTests: new SpeedTests({ clock, note: () => undefined }),
           noteRoundTrip: (id, { medianMs }) => void lab.pinged.push([id, medianMs]),

@@ -14,7 +14,7 @@ import {
   type SpeedResult,
   Specs,
 } from "./contract.ts";
-import { ping } from "./ping.ts";
+import { ping, viaIn } from "./ping.ts";
 import { type ServeTestsDeps, serveTests } from "./serve-tests.ts";
 import type { SpeedTests } from "./speed-tests.ts";
 
@@ -22,6 +22,8 @@ export interface MeasureDeps extends ServeTestsDeps {
   /** @throws {Failure} unknown-node, ambiguous */
   readonly resolve: (text: string) => Dialable & { readonly name: string };
   readonly reach: Reach;
+  /** What a node is called here: for relays. */
+  readonly nameOf: (id: NodeId) => string;
   readonly specs: { latest(): Specs };
   readonly speedTests: SpeedTests;
   /** Told what a person's ping came to. */
@@ -43,7 +45,7 @@ export function serveMeasure(deps: MeasureDeps): FastifyPluginAsync {
 }
 
 function servePerson(app: FastifyInstance, deps: MeasureDeps): void {
-  const { resolve, reach, speedTests, clock, log } = deps;
+  const { resolve, reach, nameOf, speedTests, clock, log } = deps;
   const onDefect = (error: unknown) => log.error("measuring a node failed", { error });
   const config = { admits: admits.owner };
 
@@ -64,7 +66,7 @@ function servePerson(app: FastifyInstance, deps: MeasureDeps): void {
       const { count } = request.body;
       const lines = progressLines<PingProgress, PingResult>(
         async (note, signal) => {
-          const result = await ping({ reach, clock }, { target, count, note }, signal);
+          const result = await ping({ reach, nameOf, clock }, { target, count, note }, signal);
           deps.noteRoundTrip(result.id, result);
           return result;
         },
@@ -82,7 +84,8 @@ function servePerson(app: FastifyInstance, deps: MeasureDeps): void {
       const lines = progressLines<SpeedProgress, SpeedResult>(
         async (note, signal) => {
           const link = await reach.link(target, signal);
-          return { id: target.id, name, ...(await speedTests.run(link, { note }, signal)) };
+          const speed = await speedTests.run(link, { note }, signal);
+          return { id: target.id, name, ...viaIn(link.path, nameOf), ...speed };
         },
         { onDefect },
       );

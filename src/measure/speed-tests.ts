@@ -32,7 +32,7 @@ export interface SpeedTestOptions {
   readonly note?: (progress: SpeedProgress) => void;
 }
 
-export type Speed = Omit<SpeedResult, "id" | "name">;
+export type Speed = Omit<SpeedResult, "id" | "name" | "via">;
 
 export class SpeedTests {
   readonly #deps: SpeedTestsDeps;

@@ -16,7 +16,7 @@ export {
   type Reach,
 } from "./link.ts";
 export { Network, type NetworkDeps, type NetworkOptions, type ReverseLink } from "./network.ts";
-export type { Passage, PassageWay } from "./passage.ts";
+export type { Hindrance, Passage, PassageWay } from "./passage.ts";
 export { PROOF_MS, proveLinks } from "./prove-links.ts";
 export { FoundByKey } from "./punch/found-by-key.ts";
 export type { Found } from "./punch/key-record.ts";

@@ -15,7 +15,7 @@ import { H2Link } from "./h2-link.ts";
 import { orAborted } from "./host-names.ts";
 import { betterThan, type Dialable, type Link, type Path, type Reach } from "./link.ts";
 import { LinkPool } from "./link-pool.ts";
-import type { Passage } from "./passage.ts";
+import type { Hindrance, Passage } from "./passage.ts";
 import { type Attempt, race, type Way } from "./race.ts";
 import { SoundLinks } from "./sound-links.ts";
 import { Upgrades, type UpgradesDeps } from "./upgrades.ts";
@@ -169,6 +169,11 @@ export class Network implements Reach, AsyncDisposable {
   /** What was tried last to reach `id`, oldest first. */
   attempts(id: NodeId): readonly Attempt[] {
     return this.#attempts.of(id);
+  }
+
+  /** What cannot be tried to reach it now, and why. */
+  hindrances(target: Dialable): readonly Hindrance[] {
+    return this.#ways.hindrances(target);
   }
 
   /** Ends every link with `id`, whoever asks on it. */

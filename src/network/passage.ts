@@ -23,4 +23,12 @@ export interface PassageWay {
 export interface Passage {
   /** None where it cannot help. Cheap: asked for each race. */
   ways(target: Dialable): readonly PassageWay[];
+  /** Why there are none. Undefined: there are some, or it has nothing to say of this target. */
+  hindrance?(target: Dialable): Hindrance | undefined;
+}
+
+/** A kind of path that cannot be tried, for `why`. */
+export interface Hindrance {
+  readonly kind: PathKind;
+  readonly reason: string;
 }

@@ -17,6 +17,7 @@ describe("race", () => {
     const lab = new Lab([six({}), four({ opensAfterMs: 30 })]);
     assert.equal(await lab.run(280), "four");
     assert.deepEqual(lab.outcomes.sort(), ["tcp4 open", "tcp6 cancelled"]);
+    assert.deepEqual(lab.reasons.sort(), ["", "left for the memory path"]);
   });
 
   test("starts IPv4 at once when IPv6 fails", async () => {
@@ -110,6 +111,10 @@ class Lab {
 
   get outcomes(): string[] {
     return this.#attempts.map(({ path, outcome }) => `${path} ${outcome}`);
+  }
+
+  get reasons(): string[] {
+    return this.#attempts.map(({ reason }) => reason);
   }
 
   /** The name of the winner, or what it failed with. */

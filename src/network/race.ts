@@ -47,6 +47,8 @@ class Race {
   readonly #winner = Promise.withResolvers<H2Link>();
   #running = 0;
   #won = false;
+  /** What the others were left for. */
+  #taken: PathKind | undefined;
 
   constructor(ways: readonly Way[], deps: RaceDeps) {
     this.#deps = deps;
@@ -97,20 +99,25 @@ class Race {
     try {
       const link = await way.open(signal);
       if (this.#won || signal.aborted) {
-        note("cancelled", "another way was quicker");
+        note("cancelled", this.#whyLeft());
         link.close("another way was quicker");
         return;
       }
       this.#won = true;
+      this.#taken = link.path.kind;
       note("open");
       this.#winner.resolve(link);
     } catch (error) {
-      if (isAbort(error, signal)) note("cancelled", this.#won ? "another way was quicker" : "");
+      if (isAbort(error, signal)) note("cancelled", this.#whyLeft());
       else if (error instanceof Failure) {
         note(error.code, error.message);
         this.#failures.push(error);
       } else throw error;
     }
+  }
+
+  #whyLeft(): string {
+    return this.#taken === undefined ? "" : `left for the ${this.#taken} path`;
   }
 
   #noteOf({ kind: path, address }: Way): (outcome: Attempt["outcome"], reason?: string) => void {

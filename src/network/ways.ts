@@ -7,7 +7,7 @@ import type { Carrier, Pipe } from "./carrier.ts";
 import { H2Link } from "./h2-link.ts";
 import { HostNames, type Lookup } from "./host-names.ts";
 import type { Dialable, Link } from "./link.ts";
-import type { Passage, PassageWay } from "./passage.ts";
+import type { Hindrance, Passage, PassageWay } from "./passage.ts";
 import { type Attempt, race, type Way } from "./race.ts";
 
 /** IPv6 and the LAN go first, IPv4 follows (RFC 8305 section 8 recommends 250 ms). */
@@ -53,6 +53,11 @@ export class Ways {
     const addresses = this.dialling(target.endpoints, { expect: target.id, onAttempt });
     const around = [...this.#passages].flatMap((passage) => passage.ways(target));
     return [...addresses, ...around.map((way) => this.#through(way))];
+  }
+
+  /** Kinds of paths that cannot be tried. */
+  hindrances(target: Dialable): Hindrance[] {
+    return [...this.#passages].flatMap((passage) => passage.hindrance?.(target) ?? []);
   }
 
   dialling(endpoints: readonly Endpoint[], wanted: Wanted): Way[] {

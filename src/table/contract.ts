@@ -46,6 +46,8 @@ export const NodeRow = Type.Object({
   nat: Type.Enum([...natKinds]),
   /** Nodes that pass links on to it. */
   via: Type.Array(Id),
+  /** And what they are called here, in the same order. */
+  viaNames: Type.Array(Type.String()),
   /** Whether it lends to anybody. */
   lends: Type.Boolean(),
   /** What this node has granted it: until when. */

@@ -164,7 +164,8 @@ export class IpTable implements AsyncDisposable {
   view(row: Row): NodeRow {
     const { grantOf, clock } = this.#deps;
     const isVisiting = (id: NodeId) => this.visitor.isVisiting(id);
-    return viewRow({ table: this.nodes, isVisiting, grantOf, wallTime: () => clock.wallTime() }, row);
+    const nameOf = (id: NodeId) => this.nameOf(id);
+    return viewRow({ table: this.nodes, isVisiting, nameOf, grantOf, wallTime: () => clock.wallTime() }, row);
   }
 
   /** After an invite was redeemed. On disk when this returns. @returns the name it has here @throws {Failure} conflict, disk-full */

@@ -134,6 +134,7 @@ describe("GET /v1/nodes/:node", () => {
       port: 8088,
       nat: "none",
       via: [],
+      viaNames: [],
       lends: true,
       grant: {},
       lastSeen: "2026-01-01T00:00:00.000Z",

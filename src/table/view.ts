@@ -8,6 +8,7 @@ import type { Row } from "./row.ts";
 export interface ViewDeps {
   readonly table: NodeTable;
   readonly isVisiting: (id: NodeId) => boolean;
+  readonly nameOf: (id: NodeId) => string;
   /** What this node granted: undefined where nothing. */
   readonly grantOf: (id: NodeId) => { readonly expires?: string } | undefined;
   readonly wallTime: () => number;
@@ -35,6 +36,7 @@ export function viewRow(deps: ViewDeps, row: Row): NodeRow {
     addresses: [...new Set(dialable.endpoints.map((endpoint) => endpoint.host))],
     port: dialable.endpoints[0]?.port ?? record?.port ?? 0,
     via: [...dialable.via],
+    viaNames: dialable.via.map(deps.nameOf),
     rank: ranked(deps, row),
   };
 }

@@ -11,6 +11,7 @@ import { askCreate, connectSandbox } from "../../src/sandbox/ask.ts";
 import { encodeFrame, FrameReader } from "../../src/sandbox/resident/frames.ts";
 import { MemoryRuntime } from "../../src/sandbox/runtime/memory.ts";
 import { type SandboxId, sandboxIdFrom } from "../../src/sandbox/runtime/sandbox-id.ts";
+import type { NodeRow } from "../../src/table/index.ts";
 import { DaemonLab, type LabDaemon } from "../support/daemon-lab.ts";
 import { fakeResident } from "../support/fake-resident.ts";
 
@@ -23,8 +24,9 @@ describe("a node that nobody can dial", { timeout: 60_000 }, () => {
     assert.deepEqual((await street.attic.ask<Status>("GET", "/v1/status")).relay.via, [
       { id: garage.id, name: "garage" },
     ]);
-    const pinged = await barn.ask<{ result: { path: string } }>("POST", `/v1/nodes/${attic.id}/ping`, {});
-    assert.equal(pinged.result.path, "relayed");
+    const name = barn.daemon.parts.table.nameOf(garage.id);
+    const pinged = await barn.ask<{ result: { path: string; via: string } }>("POST", `/v1/nodes/${attic.id}/ping`, {});
+    assert.deepEqual([pinged.result.path, pinged.result.via], ["relayed", name]);
     const link = barn.daemon.parts.network.existing(attic.id);
     assert.deepEqual([link?.path.kind, link?.path.via], ["relayed", garage.id]);
     assert.ok(link);
@@ -36,7 +38,14 @@ describe("a node that nobody can dial", { timeout: 60_000 }, () => {
     assert.equal(String((await once(port, "data"))[0]), "ping");
     port.destroy();
     assert.equal(await echoed(link, id, "hello"), "hello");
-    const { attempts } = await barn.ask<Why>("GET", `/v1/nodes/${attic.id}/why`);
+    const { attempts, path, untried } = await barn.ask<Why>("GET", `/v1/nodes/${attic.id}/why`);
+    assert.deepEqual(path, { kind: "relayed", remote: `via ${name}`, via: name });
+    assert.equal(attempts.find(({ outcome }) => outcome === "open")?.reason, "in use");
+    assert.deepEqual(
+      untried.map((one) => one.path),
+      ["punched"],
+    );
+    assert.deepEqual((await barn.ask<NodeRow>("GET", `/v1/nodes/${attic.id}`)).viaNames, [name]);
     assert.match(
       attempts.map(({ path, address, outcome }) => `${path} ${address} ${outcome}`).join("\n"),
       /relayed via .* open/,

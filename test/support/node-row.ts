@@ -15,6 +15,7 @@ export function nodeRow(fields: Partial<NodeRow>): NodeRow {
     port: 8088,
     nat: "unknown",
     via: [],
+    viaNames: [],
     lends: true,
     labels: [],
     info: "",

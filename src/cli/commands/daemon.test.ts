@@ -72,7 +72,7 @@ describe("p2prc serve", () => {
   test("is the daemon, and lends", async () => {
     const lab = new CliLab({ routes, running: false });
     const words =
-      "--name attic --port 0 --listen ::1 --listen 127.0.0.1 --allow-network 127.0.0.0/8 --relay no --runtime bubblewrap";
+      "--name attic --port 0 --listen ::1 --listen 127.0.0.1 --allow-network 127.0.0.0/8 --no-punch --relay no --runtime bubblewrap";
     const { exit, out } = await lab.p2prc("-s", ...words.split(" "));
     assert.deepEqual([exit, out], [0, banner]);
     assert.deepEqual(lab.daemons[0]?.flags, words.split(" "));

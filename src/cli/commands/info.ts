@@ -82,7 +82,7 @@ function aboutWay({
   addresses,
   port,
   nat,
-  via,
+  viaNames,
 }: NodeRow): Field[] {
   const jitter = jitterMs === undefined ? "" : ` ± ${formatRtt(jitterMs)}`;
   const speeds = [downBytesPerSecond, upBytesPerSecond].map((speed) => formatRate(speed) || "-");
@@ -93,7 +93,7 @@ function aboutWay({
     ["Addresses", addresses.join(", ")],
     ["Port", String(port)],
     ["NAT", nat],
-    ...fieldUnless(via.length === 0, "Via", via.join(", ")),
+    ...fieldUnless(viaNames.length === 0, "Via", viaNames.join(", ")),
   ];
 }
 

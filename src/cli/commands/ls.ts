@@ -51,6 +51,7 @@ export const ls = command<Flags>({
     "nodes[].port": "TCP port",
     "nodes[].nat": "what stands before it",
     "nodes[].via": "ids of nodes that pass links on to it",
+    "nodes[].viaNames": "and their names here, in the same order",
     "nodes[].lends": "whether it lends to anybody",
     "nodes[].grant": "what this node granted it: expires",
     "nodes[].lastSeen": "when it last answered, ISO 8601",

@@ -178,6 +178,9 @@ test("p2prc speed shows both directions", async () => {
     up: { bytes: 50e6, ms: 4545 },
   };
   const steps = [{ progress: { direction: "down", bytes: 1, bytesPerSecond: 1 } }, { result }];
+  const relayed = [{ result: { ...result, path: "relayed", via: "garage" } }];
+  const lab = new CliLab({ routes: { "POST /v1/nodes/attic/speed": { steps: relayed } } });
+  assert.equal((await lab.p2prc("speed", "attic")).out.at(-1), "Path:  via garage (relayed)");
   assert.deepEqual(
     (await new CliLab({ routes: { "POST /v1/nodes/attic/speed": { steps } } }).p2prc("speed", "attic")).out,
     ["Down:  41.2 MB/s  (50.0 MB in 1.21 s)", "Up:    11.0 MB/s  (50.0 MB in 4.54 s)", "Path:  tcp6"],
@@ -287,7 +290,9 @@ describe("p2prc info", () => {
   });
 });
 
-test("p2prc why shows each attempt", async () => {
+test("p2prc why shows each attempt, what could not be tried, and the path in use", async () => {
+  const path = { kind: "relayed", remote: "via garage", via: "garage" };
+  const untried = [{ path: "punched", reason: "turned off" }];
   const attempts = [
     {
       path: "tcp6",
@@ -299,12 +304,15 @@ test("p2prc why shows each attempt", async () => {
     },
   ];
   const lab = new CliLab({
-    routes: { "GET /v1/nodes/attic/why": { value: { node: { id: someId, name: "attic" }, attempts } } },
+    routes: { "GET /v1/nodes/attic/why": { value: { node: { id: someId, name: "attic" }, path, attempts, untried } } },
   });
-  assert.deepEqual((await lab.p2prc("why", "attic")).out, [
-    "AGO  PATH  ADDRESS             OUTCOME   MS  REASON",
-    "now  tcp6  [2001:db8::7]:8088  silent   250  no answer",
+  const { out, err } = await lab.p2prc("why", "attic");
+  assert.deepEqual(out, [
+    "AGO  PATH     ADDRESS             OUTCOME   MS  REASON",
+    "now  tcp6     [2001:db8::7]:8088  silent   250  no answer",
+    "-    punched  -                   -          -  turned off",
   ]);
+  assert.deepEqual(err, ["attic (yyyy…yyyy): via garage (relayed)"]);
 });
 
 test("p2prc rename and forget say what they did", async () => {

@@ -37,6 +37,7 @@ export const ping = command<Flags>({
     id: "the node's key",
     name: "its name here",
     path: "of the last answer: tcp6, tcp4, punched, relayed",
+    via: "the name of the node that passed it on; absent where none did",
     sent: "round trips begun",
     lost: "how many had no answer",
     medianMs: "median",

@@ -18,6 +18,8 @@ interface Flags {
   readonly lan?: boolean;
   /** false with `--no-map`. */
   readonly map?: boolean;
+  /** false with `--no-punch`. */
+  readonly punch?: boolean;
   readonly relay?: RelayMode;
   readonly runtime?: string;
   readonly detach?: boolean;
@@ -46,6 +48,7 @@ export const serve = command<Flags>({
     },
     { flags: "--no-lan", summary: "neither look for nodes on the local network, nor answer them there" },
     { flags: "--no-map", summary: "ask no router to let others in (by PCP, NAT-PMP or UPnP)" },
+    { flags: "--no-punch", summary: "open no UDP port: neither help others through their NATs, nor go through by UDP" },
     {
       flags: "--relay <whose>",
       summary:
@@ -145,6 +148,7 @@ function daemonWords({
   allowNetwork = [],
   lan,
   map,
+  punch,
   relay,
   runtime,
 }: Flags): readonly string[] {
@@ -155,6 +159,7 @@ function daemonWords({
     ...allowNetwork.flatMap((network) => ["--allow-network", network]),
     ...(lan === false ? ["--no-lan"] : []),
     ...(map === false ? ["--no-map"] : []),
+    ...(punch === false ? ["--no-punch"] : []),
     ...(relay === undefined ? [] : ["--relay", relay]),
     ...(runtime === undefined ? [] : ["--runtime", runtime]),
   ];

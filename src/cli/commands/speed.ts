@@ -3,7 +3,7 @@
 import { cleanText } from "../../core/light.ts";
 import { command } from "../command.ts";
 import { formatFields } from "../columns.ts";
-import { formatDecimalBytes, formatRate } from "../format.ts";
+import { formatDecimalBytes, formatPath, formatRate } from "../format.ts";
 import { printJson } from "../io.ts";
 import { lastOf } from "../steps.ts";
 import { rounded } from "../rounded.ts";
@@ -17,6 +17,7 @@ export const speed = command({
     id: "the node's key",
     name: "its name here",
     path: "what carried it: tcp6, tcp4, punched, relayed",
+    via: "the name of the node that passed it on; absent where none did",
     downBytesPerSecond: "from that node to this one",
     upBytesPerSecond: "from this node to that one",
     down: "bytes, ms",
@@ -41,7 +42,7 @@ export const speed = command({
         "Up",
         `${formatRate(result.upBytesPerSecond)}  (${formatDecimalBytes(up.bytes)} in ${(up.ms / 1000).toFixed(2)} s)`,
       ],
-      ["Path", result.path],
+      ["Path", formatPath(result)],
     ]);
     io.out(lines.join("\n"));
   },

@@ -4,7 +4,7 @@ import { cleanText, shortNodeId } from "../../core/light.ts";
 import type { Status } from "../../daemon/index.ts";
 import { formatColumns, formatFields } from "../columns.ts";
 import { command } from "../command.ts";
-import { formatAge, formatDecimalBytes, formatRtt } from "../format.ts";
+import { formatAge, formatDecimalBytes, formatPath, formatRtt } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 
 export const status = command({
@@ -67,7 +67,7 @@ function printStatus(status: Status, io: Io): void {
     const rows = status.links.map(({ id, name, path, via, rttMs, asks }) => [
       name,
       shortNodeId(id),
-      via === undefined ? path : `${path} via ${via}`,
+      formatPath({ path, ...(via === undefined ? {} : { via }) }),
       formatRtt(rttMs),
       asks ? "out" : "in",
     ]);

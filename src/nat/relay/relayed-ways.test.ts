@@ -28,6 +28,14 @@ describe("the ways to a node through others", () => {
     assert.deepEqual(lab.names([]), ["garage", "shed"]);
   });
 
+  test("are none where it names no relay and no friend may help, which is said", () => {
+    const lab = new Lab();
+    const hindrance = () => lab.passage.hindrance({ id: attic, endpoints: [], via: [] });
+    assert.match(hindrance()?.reason ?? "", /names no relay/);
+    lab.helpers = [garage];
+    assert.equal(hindrance(), undefined);
+  });
+
   test("do not lead through a relay of which nothing is known, or which is itself behind one", async () => {
     const lab = new Lab();
     await assert.rejects(lab.open(cellar), { message: "cellar cannot be reached: nothing is known of it" });

@@ -9,7 +9,7 @@
 import { type Clock, within } from "../../base/index.ts";
 import { Failure, type NodeId } from "../../core/index.ts";
 import type { Dialable, InnerTls, Link, PassageWay, Pipe, Reach } from "../../network/index.ts";
-import type { Passage } from "../../network/index.ts";
+import type { Hindrance, Passage } from "../../network/index.ts";
 
 export interface RelayedWaysDeps {
   readonly id: NodeId;
@@ -50,6 +50,11 @@ export class RelayedWays implements Passage {
     return [...new Set([...named, ...others.slice(0, MAX_HELPERS)])]
       .filter((via) => via !== id && via !== target.id)
       .map((via, index) => this.#way(via, target.id, DELAY_MS + index * STAGGER_MS));
+  }
+
+  hindrance(target: Dialable): Hindrance | undefined {
+    if (this.ways(target).length > 0) return undefined;
+    return { kind: "relayed", reason: "it names no relay, and no friend is known who could pass links on to it" };
   }
 
   #way(via: NodeId, target: NodeId, delayMs: number): PassageWay {

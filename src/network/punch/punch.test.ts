@@ -70,6 +70,17 @@ describe("Punch", () => {
     await assert.rejects(punch.find(lab.stranger(), lab.signal), { code: "unreachable" });
   });
 
+  test("says that no node of the DHT answers, rather than that nobody knows the other", async () => {
+    await using lab = await PunchLab.open();
+    const nobody = { host: LOOPBACK, port: await freePorts(1) };
+    const { punch } = await lab.node({ bootstrap: () => [nobody] });
+    assert.equal(punch.hindrance(), undefined, "it may heal: it is tried");
+    await assert.rejects(punch.dial({ id: lab.stranger(), asks: true }, lab.signal), {
+      code: "unreachable",
+      message: /^no node of the DHT answers: .* lets no UDP through$/,
+    });
+  });
+
   test("does without the native modules, and says why", async () => {
     await using lab = await PunchLab.open();
     const load = () => Promise.reject(new Error("libc.musl: no such file"));
@@ -87,6 +98,7 @@ describe("Punch", () => {
     const load = () => Promise.reject(new Error("loaded"));
     const { punch } = await lab.node({ off: "it is turned off", load });
     assert.match(punch.state.reason ?? "", /turned off/);
+    assert.deepEqual(punch.hindrance(), { kind: "punched", reason: "it is turned off" });
     await assert.rejects(punch.dial({ id: lab.stranger(), asks: true }, lab.signal), { message: /turned off/ });
   });
 

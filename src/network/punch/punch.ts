@@ -19,7 +19,7 @@ import type { Pipe } from "../carrier.ts";
 import { orAborted } from "../host-names.ts";
 import type { Identity } from "../identity.ts";
 import type { Dialable } from "../link.ts";
-import type { Passage, PassageWay } from "../passage.ts";
+import type { Hindrance, Passage, PassageWay } from "../passage.ts";
 import { punch } from "./dial.ts";
 import { Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
 import { reasonOf } from "./endpoints.ts";
@@ -102,6 +102,7 @@ const EAGER_TICK_MS = 5_000;
 const SAVE_MS = 10 * 60_000;
 
 const NOBODY_KNOWN = "no node of the network is known that UDP reaches";
+const NOBODY_ANSWERS = "no node of the DHT answers: they are gone, or this network lets no UDP through";
 
 export class Punch implements Passage, AsyncDisposable {
   /** Something in `state` is another than before, counts aside. */
@@ -174,6 +175,11 @@ export class Punch implements Passage, AsyncDisposable {
     ];
   }
 
+  hindrance(): Hindrance | undefined {
+    const reason = this.#whyNot();
+    return reason === undefined ? undefined : { kind: "punched", reason };
+  }
+
   /**
    * A pipe to `id`, on which this end asks or answers.
    * @throws {Failure} unreachable, timed-out, not-supported, port-in-use
@@ -215,11 +221,19 @@ export class Punch implements Passage, AsyncDisposable {
 
   async #dial({ id, asks }: { readonly id: NodeId; readonly asks: boolean }, signal: AbortSignal): Promise<Pipe> {
     using _turn = await this.#turns.take(signal);
-    const { dht } = await this.#ready(signal);
+    const presence = await this.#ready(signal);
+    const { dht } = presence;
     const { mayReach, clock, random } = this.#deps;
     const createHandshake = this.#keys.handshakes(await this.#load(), { mayReach });
     const target = { id, publicKey: Buffer.from(publicKeyFromNodeId(id)), asks };
-    return await punch({ dht, createHandshake, mayReach, clock, random }, target, signal);
+    try {
+      return await punch({ dht, createHandshake, mayReach, clock, random }, target, signal);
+    } catch (error) {
+      // Who was never heard is not known to nobody: it is this node that hears nothing.
+      if (error instanceof Failure && presence.nodes.length === 0)
+        throw new Failure("unreachable", NOBODY_ANSWERS, { cause: error });
+      throw error;
+    }
   }
 
   /** Undefined: it can be tried. */
