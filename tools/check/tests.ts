@@ -2,7 +2,7 @@
  * All tests, told as `node --test` tells them, with one summary at the end.
  *
  * Runs of Node's own runner feed its own reporter: what stands beside the source runs side by side, what has real processes
- * two files at a time, and what measures them one file after the other. A file that fails is run once more by itself, since
+ * two files at a time, and what measures them one file after the other. A file that fails is run again by itself, since
  * other programs share the machine; that it was is said at the end, like a skip. Skipped tests, and steps
  * of `./check` that failed before, come just before the summary, where nobody overlooks them.
  */
@@ -31,6 +31,8 @@ const alone = ["test/e2e/{bombs,map,nat*,network,owner-side}.test.ts", "test/lab
 const pairs = ["test/e2e/**/*.test.ts"];
 const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
 
+/** What depends on time fails now and then beside other programs, a defect every time. */
+const MAX_TRIES = 3;
 /** A file that hangs is broken off and named. The slowest takes a fraction of this. */
 const MAX_FILE_MS = 300_000;
 /** And all of them together, so that whoever waits for the last line sees it. */
@@ -96,7 +98,7 @@ class Report {
     }
   }
 
-  /** File by file, some at a time, told in their order; those that fail once more, one after the other. */
+  /** File by file, some at a time, told in their order; those that fail again, one after the other. */
   async *passEach(files: readonly string[], atOnce: number): AsyncGenerator<TestEvent> {
     const sorted = files.toSorted();
     const outcomes = sorted.map((file) => ({ file, ...Promise.withResolvers<readonly TestEvent[]>() }));
@@ -108,15 +110,25 @@ class Report {
     const failed: string[] = [];
     for (const { file, promise } of outcomes) {
       const events = await promise;
-      const why = failures(events);
-      if (why.length === 0) yield* this.pass(Readable.from(events));
-      else {
-        failed.push(file);
-        this.#again.push(...why.map((text) => `${file}: ${text}`));
-      }
+      if (this.#noteFailures(file, events)) failed.push(file);
+      else yield* this.pass(Readable.from(events));
     }
     await working;
-    for (const file of failed) yield* this.pass(Readable.from(await eventsOf(file, this.#deadline)));
+    for (const file of failed) yield* this.#passAgain(file);
+  }
+
+  async *#passAgain(file: string): AsyncGenerator<TestEvent> {
+    for (let tries = 2; tries < MAX_TRIES; tries++) {
+      const events = await eventsOf(file, this.#deadline);
+      if (!this.#noteFailures(file, events)) return yield* this.pass(Readable.from(events));
+    }
+    yield* this.pass(Readable.from(await eventsOf(file, this.#deadline)));
+  }
+
+  #noteFailures(file: string, events: readonly TestEvent[]): boolean {
+    const why = failures(events);
+    this.#again.push(...why.map((text) => `${file}: ${text}`));
+    return why.length > 0;
   }
 
   /** One more test that failed. */
@@ -140,7 +152,7 @@ class Report {
   }
 
   *end(): Generator<TestEvent> {
-    for (const test of this.#again) yield line(`RUN AGAIN, since it failed at first: ${test}`);
+    for (const test of this.#again) yield line(`RUN AGAIN, since it failed: ${test}`);
     for (const test of this.#skipped) yield line(`SKIPPED ${test}`);
     const { tests, suites, passed, failed, cancelled, skipped, todo } = this.#counts;
     const numbers = {
