@@ -17,7 +17,7 @@ const MOVED_MS = 10_000;
 /** From the first start of a node until others know how to reach it. */
 const SETTLED_MS = 45_000;
 
-describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 200_000, concurrency: 3 }, () => {
+describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 250_000, concurrency: 2 }, () => {
   describe("two nodes behind NATs", { concurrency: 1 }, () => {
     const open = () =>
       NetnsNodes.online("garage:public  barn:public  shed:public  loft:public  attic:nat  desk:nat", {}, signal);
@@ -125,8 +125,8 @@ describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 200_000, concur
       await serve(garage, attic, desk);
       await befriend([attic, desk], [garage]);
       await desk.join(attic);
-      const inside = `${attic.host.ip4}:8088`;
-      assert.equal((await attemptsOf(desk, "attic")).find(({ outcome }) => outcome === "open")?.address, inside);
+      const address = (await attemptsOf(desk, "attic")).find(({ outcome }) => outcome === "open")?.address ?? "none";
+      assert.ok(address === `${attic.host.ip4}:8088` || address.startsWith("[fe80:"), address); // one of them wins
       await net.lab.router("attic").outside.unplug();
       await desk.json("stop");
       await serve(desk);
