@@ -47,10 +47,14 @@ export interface Run {
   readonly draining: AbortSignal;
 }
 
+/** Of tasks that are no more than words. */
+const MAX_AHEAD = 16;
 /** Between two looks at who takes too long, and at the screen. */
 const TICK_MS = 250;
 /** After so many attempts of which nothing came, a sandbox is given up: about a minute, longer than a daemon takes to come back. */
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
+/** At the end, for workers that clear up after an earlier run. */
+const LATE_WORKER_MS = 5_000;
 /** What a sandbox that is no more is told of. */
 const GONE = new Set(["not-found", "not-allowed", "conflict", "not-supported"]);
 
@@ -67,7 +71,9 @@ export async function runJob(deps: RunJobDeps, run: Run, signal: AbortSignal): P
   });
   await using journal = await Journal.open(join(job.folder, "journal"), { clock: deps.clock, torn: left.torn });
   const names = boxes.map(({ name }) => name);
-  const schedule = new Schedule({ todo: left.todo, count: left.todo.length, retries: job.spec.retries, boxes: names });
+  const { files, outs, retries } = job.spec;
+  const maxAhead = files || outs.length > 0 ? 1 : MAX_AHEAD; // inputs that wait take of a sandbox's disk
+  const schedule = new Schedule({ todo: left.todo, count: left.todo.length, retries, boxes: names, maxAhead });
   await new JobRun({ ...deps, ...run, tally, journal, schedule }).run(signal);
   journal.check();
   return tally;
@@ -98,7 +104,7 @@ class JobRun {
     const stop = new AbortController(); // a failure of one lane that is of this machine ends all
     const all = AbortSignal.any([signal, stop.signal]);
     this.#stopping = all;
-    void this.#whenOver().then(() => this.#over.abort());
+    void this.#whenOver(all).then(() => this.#over.abort());
     const ticking = this.#tick(all).catch((error: unknown) => stop.abort(error));
     const lanes = boxes.map((box) => this.#lane(box, all).catch((error: unknown) => stop.abort(error)));
     await Promise.all(lanes);
@@ -281,9 +287,12 @@ class JobRun {
     onFailed(failure);
   }
 
-  async #whenOver(): Promise<void> {
-    const { schedule } = this.#parts;
+  /** Resolves when nobody need wait for a sandbox any more. */
+  async #whenOver(signal: AbortSignal): Promise<void> {
+    const { schedule, tally, clock } = this.#parts;
     while (!schedule.over) await schedule.changed();
+    // An earlier run may have left inputs where a worker is only now on its way, to be told to clear them.
+    if (tally.finished && tally.before > 0) await clock.sleep(LATE_WORKER_MS, signal).catch(() => undefined); // it is over
   }
 
   #nobodyLeft(): Failure {

@@ -14,6 +14,23 @@ describe("a schedule", () => {
     assert.deepEqual(world.takeAll("a"), [4]);
   });
 
+  test("gives short tasks many at a time, long ones one by one, and keeps none back at the end", () => {
+    const world = new World({ tasks: 100, boxes: { a: 1, b: 1 }, maxAhead: 8 });
+    assert.deepEqual(world.takeAll("a"), [0, 1], "of the first nothing is known");
+    world.finishes("a", 10, 4);
+    assert.equal(world.held("a").length, 9);
+    world.finishes("a", 3, 4);
+    assert.equal(world.held("a").length, 6, "it has enough yet");
+    world.finishes("a", 1, 4);
+    assert.equal(world.held("a").length, 9);
+    world.finishes("a", 20, 400);
+    assert.equal(world.held("a").length, 2);
+    const few = new World({ tasks: 20, boxes: { a: 1, b: 1 }, maxAhead: 8 });
+    few.takeAll("a");
+    few.finishes("a", 12, 4);
+    assert.equal(few.held("a").length, 1, "of few none is given ahead");
+  });
+
   test("tries what failed elsewhere first, as often as it may", () => {
     const world = new World({ tasks: 1, boxes: { a: 1, b: 1 }, retries: 2 });
     world.takeAll("a");
@@ -153,9 +170,15 @@ class World {
     tasks,
     boxes,
     retries = 2,
-  }: { readonly tasks: number; readonly boxes: Record<string, number>; readonly retries?: number }) {
+    ...options
+  }: {
+    readonly tasks: number;
+    readonly boxes: Record<string, number>;
+    readonly retries?: number;
+    readonly maxAhead?: number;
+  }) {
     const todo = Array.from({ length: tasks }, (_, n) => n);
-    this.schedule = new Schedule({ todo, count: tasks, retries, boxes: Object.keys(boxes) });
+    this.schedule = new Schedule({ todo, count: tasks, retries, boxes: Object.keys(boxes), ...options });
     for (const [name, slots] of Object.entries(boxes)) this.schedule.present(name, slots);
   }
 
@@ -164,6 +187,19 @@ class World {
     const taken: number[] = [];
     for (let attempt = this.#take(box); attempt !== undefined; attempt = this.#take(box)) taken.push(attempt.n);
     return taken;
+  }
+
+  /** One after the other, and takes what it is given then. */
+  finishes(box: string, count: number, ms: number): void {
+    for (let done = 0; done < count; done++) {
+      for (const n of this.held(box).slice(0, 1)) this.finish(box, n, ms);
+      this.takeAll(box);
+    }
+  }
+
+  /** What a box has, the first given first. */
+  held(box: string): readonly number[] {
+    return this.#held.filter((one) => one.box === box).map(({ n }) => n);
   }
 
   attempt(box: string, n: number): Attempt {

@@ -26,6 +26,8 @@ export interface ScheduleOptions {
   readonly retries: number;
   /** The boxes that may become free; each does nothing until it is `present`. */
   readonly boxes: readonly string[];
+  /** So many tasks are given ahead for each slot at most, where they are short. @default 1 */
+  readonly maxAhead?: number;
 }
 
 export type Settled =
@@ -39,6 +41,7 @@ const MAX_LOSSES = 3;
 export class Schedule implements HedgeNews {
   readonly #todo: Iterator<number>;
   readonly #retries: number;
+  readonly #maxAhead: number;
   readonly #boxes = new Map<string, Box>();
   readonly #live = new Map<number, Live>();
   readonly #aborts = new Map<Attempt, AbortController>();
@@ -50,14 +53,16 @@ export class Schedule implements HedgeNews {
   #changed = Promise.withResolvers<void>();
   /** How long the last ones took. */
   readonly tookMs: number[] = [];
+  #tookSum = 0;
   retried = 0;
   hedged = 0;
 
-  constructor({ todo, count, retries, boxes }: ScheduleOptions) {
+  constructor({ todo, count, retries, boxes, maxAhead = 1 }: ScheduleOptions) {
     this.#todo = todo[Symbol.iterator]();
     this.#left = count;
     this.#retries = retries;
-    for (const name of boxes) this.#boxes.set(name, { name, slots: 0, attempts: [] });
+    this.#maxAhead = maxAhead;
+    for (const name of boxes) this.#boxes.set(name, { name, slots: 0, attempts: [], filling: false });
   }
 
   /** Nothing is running, and nothing more will be started. */
@@ -95,7 +100,7 @@ export class Schedule implements HedgeNews {
     const box = this.#boxes.get(name);
     if (box === undefined || this.#draining) return undefined;
     const free = box.attempts.length < box.slots;
-    if (!free && !(box.attempts.length < 2 * box.slots && this.#waiting > this.#slots())) return undefined;
+    if (!free && !this.#givesAhead(box)) return undefined;
     const n = this.#pick(name);
     if (n !== undefined) return this.#begin(n, box, now);
     return free ? this.#help(box, now) : undefined;
@@ -175,6 +180,21 @@ export class Schedule implements HedgeNews {
     } else this.#again.unshift(n);
   }
 
+  /** Short tasks are given many at a time: on their way, what goes together costs as much as one. */
+  #givesAhead(box: Box): boolean {
+    const ahead = Math.max(1, Math.min(this.#maxAhead, Math.floor(AHEAD_MS / this.#meanMs)));
+    const full = (1 + ahead) * box.slots;
+    const few = ahead === 1 ? full - 1 : Math.floor((1 + ahead / 2) * box.slots);
+    const { length } = box.attempts;
+    box.filling = length < full && (box.filling || length <= few);
+    return box.filling && this.#waiting > ahead * this.#slots();
+  }
+
+  /** Of the last tasks. Nothing is known of the first: they may be long. */
+  get #meanMs(): number {
+    return this.tookMs.length < 10 ? AHEAD_MS : Math.max(1, this.#tookSum / this.tookMs.length);
+  }
+
   #pick(name: string): number | undefined {
     const at = this.#again.findIndex((n) => !this.#betterElsewhere(n, name));
     if (at >= 0) return this.#again.splice(at, 1)[0];
@@ -242,10 +262,13 @@ export class Schedule implements HedgeNews {
 
   #remember(ms: number): void {
     this.tookMs.push(ms);
-    if (this.tookMs.length > REMEMBERED) this.tookMs.shift();
+    this.#tookSum += ms;
+    if (this.tookMs.length > REMEMBERED) this.#tookSum -= this.tookMs.shift() ?? 0;
   }
 }
 
+/** What a slot has ahead: longer than the way there and back. */
+const AHEAD_MS = 64;
 /** Enough for a median that follows the work. */
 const REMEMBERED = 101;
 /** One for all: making one with its stack for each of a hundred thousand tasks costs. */

@@ -8,6 +8,8 @@ export interface Box {
   slots: number;
   /** In the order in which they were given to it: the first ones have its slots. */
   readonly attempts: Running[];
+  /** Whether it is being given as much ahead as it may have. */
+  filling: boolean;
 }
 
 export interface Running extends Attempt {

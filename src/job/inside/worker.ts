@@ -57,6 +57,11 @@ class Slots {
     });
   }
 
+  /** Whether somebody waits for one. */
+  get wanted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   release(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free++;
@@ -156,7 +161,22 @@ async function perform(task: TaskWish, here: Work): Promise<void> {
     });
   if (usesFiles) await rm(folder, { recursive: true, force: true }).catch(() => undefined); // it may have locked itself out
   here.tasks.delete(task.id);
+  if (ms < TOLD_LATER_MS && here.slots.wanted) gather();
   await say({ did: "ended", id: task.id, end, ms });
+}
+
+/** Ends of short tasks go together, while there is more to do: each alone would cost as much on its way. */
+const GATHER_MS = 5;
+let gathering = false;
+
+function gather(): void {
+  if (gathering) return;
+  gathering = true;
+  output.cork();
+  after(GATHER_MS, () => {
+    gathering = false;
+    output.uncork();
+  });
 }
 
 async function prepare({ id, inputs }: TaskWish, folder: string, { blobs }: Work): Promise<void> {
