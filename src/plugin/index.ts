@@ -3,7 +3,17 @@ export type { Listed, Origin, Plugin, StoredPlugin } from "./contract.ts";
 export { PluginManifest } from "./contract.ts";
 export { differenceOf } from "./difference.ts";
 export type { PlaybookEvent } from "./events.ts";
-export { type Inside, LOOK_INSIDE, needsOf, readInside, type Target, type Unmet, unmetNeeds } from "./needs.ts";
+export {
+  BRING_PYTHON,
+  canBringPython,
+  type Inside,
+  LOOK_INSIDE,
+  needsOf,
+  readInside,
+  type Target,
+  type Unmet,
+  unmetNeeds,
+} from "./needs.ts";
 export { parameterValues, type Values } from "./parameters.ts";
 export { type Fetched, PluginStore } from "./plugin-store.ts";
 export { type Cell, type CellState, type HostProgress, Progress } from "./progress.ts";

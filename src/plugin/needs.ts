@@ -73,11 +73,25 @@ export function unmetNeeds(needs: Plugin["needs"], target: Target, inside: Insid
     unmet.push({ why: "has no way to the internet", fix: `${touch} --network internet` });
   }
   if (needs.apt === true) unmet.push(...aptUnmet(inside, touch));
-  if (!inside.python) {
-    unmet.push({ why: "has no python3, which Ansible works with", fix: `${touch} --image python:3-slim` });
-  }
-  return unmet;
+  return inside.python ? unmet : [...unmet, ...pythonUnmet(target, inside, touch)];
 }
+
+/** With apt, and a way to its mirror, it is brought before the first task. */
+function pythonUnmet({ network }: Target, inside: Inside, touch: string): readonly Unmet[] {
+  if (!canBringPython(inside)) {
+    return [{ why: "has no python3, which Ansible works with", fix: `${touch} --image python:3-slim` }];
+  }
+  if (network === "internet") return [];
+  return [{ why: "has no python3, and no way to where apt would fetch it", fix: `${touch} --network internet` }];
+}
+
+export function canBringPython(inside: Inside): boolean {
+  return aptUnmet(inside, "").length === 0;
+}
+
+/** For `sh -c`: Ansible's modules want a Python, and images of systems seldom have one. */
+export const BRING_PYTHON = `export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update >/dev/null && apt-get -qq install -y --no-install-recommends python3 >/dev/null`;
 
 function sizesUnmet(needs: Plugin["needs"], target: Target, touch: string): readonly Unmet[] {
   const { cpus = 0, memory = "0K", gpus = 0 } = needs;

@@ -4,6 +4,7 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CALLBACK_NAME, CALLBACK_SOURCE } from "./callback-source.ts";
 import type { StoredPlugin } from "./contract.ts";
+import { hostOf } from "./host-names.ts";
 import type { Target } from "./needs.ts";
 import { unsafeVariables, type Values } from "./parameters.ts";
 import { withPorts } from "./template.ts";
@@ -68,7 +69,7 @@ function configuration(forks: number): string {
 function inventory({ targets, plugin, ports }: RunFiles): object {
   const named = Object.fromEntries(plugin.ports.map(({ name }, index) => [name, ports[index]]));
   const hosts = targets.map(({ name, id, user }) => [
-    name,
+    hostOf(name),
     {
       ansible_host: `${id}.p2prc`,
       ansible_user: user,

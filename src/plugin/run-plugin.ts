@@ -11,6 +11,7 @@ import { confine, CONFINED_SSH, confinedFiles, findBubblewrap, WORK } from "./co
 import type { StoredPlugin } from "./contract.ts";
 import type { PlaybookEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
+import { sandboxOf } from "./host-names.ts";
 import type { Target } from "./needs.ts";
 import { Progress } from "./progress.ts";
 import type { Run, RunBook } from "./run-book.ts";
@@ -84,7 +85,8 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
     const end = await runPlaybook(
       {
         clock: deps.clock,
-        onEvent: (event) => {
+        onEvent: (heard) => {
+          const event = "host" in heard ? { ...heard, host: sandboxOf(heard.host) ?? "" } : heard;
           progress.take(event);
           deps.onEvent(event, progress);
         },

@@ -7,6 +7,7 @@ import { duplexPair } from "node:stream";
 import { describe, test } from "node:test";
 import { readEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
+import { hostOf, sandboxOf } from "./host-names.ts";
 import { type Inside, needsOf, readInside, type Target, unmetNeeds } from "./needs.ts";
 import { Progress } from "./progress.ts";
 import { RunBook } from "./run-book.ts";
@@ -52,7 +53,9 @@ describe("what a plugin needs", () => {
     const apt = ["p2prc touch attic --image debian:bookworm --profile dev"];
     assert.deepEqual(fixes({ apt: true }, { ...whole, users: 1 }), apt);
     assert.deepEqual(fixes({ apt: true }, { ...whole, writable: false }), apt);
-    assert.deepEqual(fixes({}, { ...whole, python: false }), ["p2prc touch attic --image python:3-slim"]);
+    assert.deepEqual(fixes({}, { ...whole, python: false, apt: false }), ["p2prc touch attic --image python:3-slim"]);
+    assert.deepEqual(fixes({}, { ...whole, python: false }), ["p2prc touch attic --network internet"]);
+    assert.deepEqual(unmetNeeds({}, { ...target, network: "internet" }, { ...whole, python: false }), []);
   });
 
   test("is told by the inside in words of ours alone", () => {
@@ -60,6 +63,15 @@ describe("what a plugin needs", () => {
       ...{ python: true, apt: false, users: 65_536, writable: true },
     });
     assert.deepEqual(readInside("sh: broken"), { python: false, apt: false, users: 0, writable: false });
+  });
+});
+
+describe("a sandbox in the inventory", () => {
+  test("has its name, but where that means something to Ansible", () => {
+    assert.deepEqual(["box1", "all", "ungrouped", "localhost"].map(hostOf), [
+      ...["box1", "all.p2prc", "ungrouped.p2prc", "localhost.p2prc"],
+    ]);
+    assert.deepEqual(["box1", "all.p2prc", "localhost"].map(sandboxOf), ["box1", "all", undefined]);
   });
 });
 

@@ -180,6 +180,28 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
     ]);
   });
 
+  test("is not confused by sandboxes that are called as Ansible calls something else", async () => {
+    const site = `- hosts: all
+  gather_facts: false
+  tasks:
+    - name: mark
+      command: touch /tmp/marked
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: here
+      command: test ! -e /tmp/marked
+`;
+    for (const name of ["all", "localhost"]) await lab.ok("touch", "--near", "--name", name, "--network", "none");
+    await lab.ok("group", "create", "odd", "all", "localhost");
+    await lab.ok("plugin", "add", await lab.plugin("marker", { "site.yml": site }));
+    const { lines } = await lab.ok("plugin", "run", "marker", "odd");
+    assert.match(lines.join("\n"), /^all +✓ mark$.*^localhost +✓ mark$/msu);
+    await lab.ok("exec", "odd", "--", "test", "-e", "/tmp/marked");
+    await lab.ok("rm", "odd");
+  });
+
   test("keeps the log of each run, and nothing else of it", async () => {
     const runs = join(lab.home, "plugin-runs");
     const [first = "", ...more] = await readdir(runs);

@@ -1,11 +1,11 @@
 /**
- * Images for tests, since no registry is asked: a Debian made by `debootstrap`, and a single static busybox.
+ * Images for tests, since no registry is asked: Debians made by `debootstrap`, and a single static busybox.
  *
- * Both are made once and kept between runs. What cannot be made here is a reason to skip, loudly.
+ * All are made once and kept between runs. What cannot be made here is a reason to skip, loudly.
  */
 
 import { execFile } from "node:child_process";
-import { access, chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { access, chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -29,6 +29,49 @@ export async function debianTar(): Promise<string> {
     await run("tar", ["-C", root, "-cf", made, "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb", "."]);
   });
 }
+
+/** A minimal Debian 12 without Python, and a mirror for its apt with what the plugins of tests install. */
+export interface BareDebian {
+  /** An archive of its root. */
+  readonly tar: string;
+  /** A flat repository: `Packages` and archives. */
+  readonly mirror: string;
+}
+
+/** @throws where there is no debootstrap, no root or no mirror */
+export async function bareDebian(packages: readonly string[]): Promise<BareDebian> {
+  const folder = await keptFile("bare-bookworm", async (making, made) => {
+    const root = join(making, "root");
+    const options = {
+      timeout: MAKE_MS,
+      maxBuffer: 2 ** 26,
+      env: { PATH: SYSTEM_PATH, DEBIAN_FRONTEND: "noninteractive" },
+    };
+    await run("debootstrap", ["--variant=minbase", "bookworm", root], options);
+    const mirror = join(made, "mirror");
+    await mkdir(mirror, { recursive: true });
+    await run("tar", [
+      "-C",
+      root,
+      "-cf",
+      join(made, "bare.tar"),
+      "--numeric-owner",
+      "--exclude=./var/cache/apt/archives/*.deb",
+      ".",
+    ]);
+    const install = ["apt-get", "-q", "install", "-y", "--download-only", "--no-install-recommends", ...packages];
+    await run("chroot", [root, "apt-get", "clean"], options);
+    await run("chroot", [root, ...install], options);
+    const fetched = join(root, "var/cache/apt/archives");
+    for (const name of (await readdir(fetched)).filter((one) => one.endsWith(".deb")))
+      await copyFile(join(fetched, name), join(mirror, name));
+    const { stdout } = await run("dpkg-scanpackages", ["--multiversion", "."], { ...options, cwd: mirror });
+    await writeFile(join(mirror, "Packages"), stdout);
+  });
+  return { tar: join(folder, "bare.tar"), mirror: join(folder, "mirror") };
+}
+
+const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A static busybox. @throws where none is installed and the mirror gives none */
 export async function busyboxFile(): Promise<string> {

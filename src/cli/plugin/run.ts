@@ -9,7 +9,7 @@ import type { PluginOutcome, PluginStore, Run, StoredPlugin, Target, Values } fr
 import { opensshKey } from "../../sandbox/light.ts";
 import { confirm, type Io, printJson } from "../io.ts";
 import { Grid } from "./grid.ts";
-import { checkNeeds, choosePorts, shellIn, targetsOf } from "./targets.ts";
+import { choosePorts, makeReady, shellIn, targetsOf } from "./targets.ts";
 
 export interface RunWish {
   readonly store: PluginStore;
@@ -46,7 +46,8 @@ export async function runNamedPlugin(client: Client, { store, ...wish }: RunWish
   const values = parameterValues(plugin.parameters, { ...before?.values, ...wish.given });
   const playbook = await readFile(join(store.filesOf(plugin.name), plugin.playbook), "utf8");
   await askFirst(plugin, { store, yes: wish.yes }, io);
-  if (!wish.anyway) await checkNeeds(client, { plugin, playbook, targets: going.targets }, io);
+  const { anyway, check } = wish;
+  await makeReady(client, { plugin, playbook, targets: going.targets, anyway, check }, io);
   const asked = Math.max(plugin.ports.length, plugin.form === "seed" ? portsAskedFor(playbook) : 0);
   const wanted = Array.from({ length: asked }, (_, index) => plugin.ports[index]?.port);
   const order = {

@@ -52,18 +52,26 @@ interface Checked {
   readonly plugin: StoredPlugin;
   readonly playbook: string;
   readonly targets: readonly Target[];
+  /** Whatever it needs: the person knows better. */
+  readonly anyway: boolean;
+  /** Nothing may be changed. */
+  readonly check: boolean;
 }
 
-/** Refused before the first task, with what mends it. @throws {Failure} not-supported */
-export async function checkNeeds(client: Client, { plugin, playbook, targets }: Checked, io: Io): Promise<void> {
-  const { LOOK_INSIDE, needsOf, readInside, unmetNeeds } = await import("../../plugin/index.ts");
+/** Refused before the first task, with what mends it; a Python that is missing is brought. @throws {Failure} not-supported */
+export async function makeReady(
+  client: Client,
+  { plugin, playbook, targets, ...wish }: Checked,
+  io: Io,
+): Promise<void> {
+  const { canBringPython, LOOK_INSIDE, needsOf, readInside, unmetNeeds } = await import("../../plugin/index.ts");
   const needs = needsOf(plugin, playbook);
   const insides = new Map<string, Inside>();
   await atMost(AT_ONCE, targets, async (target) => {
     io.progress(`looking into ${target.name}`);
     insides.set(target.id, readInside(await shellIn(client, { target, line: LOOK_INSIDE }, io.signal)));
   });
-  for (const target of targets) {
+  for (const target of wish.anyway ? [] : targets) {
     const inside = insides.get(target.id);
     const [first] = inside === undefined ? [] : unmetNeeds(needs, target, inside);
     if (first === undefined) continue;
@@ -71,6 +79,31 @@ export async function checkNeeds(client: Client, { plugin, playbook, targets }: 
       hint: `start one that fits with \`${first.fix}\`, or run it all the same with --anyway`,
     });
   }
+  const bare = targets.filter(({ id }) => {
+    const inside = insides.get(id);
+    return inside !== undefined && !inside.python && canBringPython(inside);
+  });
+  if (bare.length > 0) await bringPython(client, { plugin, targets: bare, check: wish.check }, io);
+}
+
+/** @throws {Failure} not-supported under --check, runtime-failed: apt does not find it */
+async function bringPython(
+  client: Client,
+  { plugin, targets, check }: Pick<Checked, "plugin" | "targets" | "check">,
+  io: Io,
+): Promise<void> {
+  const { BRING_PYTHON } = await import("../../plugin/index.ts");
+  const names = targets.map(({ name }) => name).join(", ");
+  if (check) {
+    throw new Failure("not-supported", `${plugin.name} cannot be tried on ${names}: there is no python3 yet`, {
+      hint: "a run without --check installs it; or install it with `p2prc exec`",
+    });
+  }
+  io.err(`installing python3 on ${names}, which Ansible works with`);
+  await atMost(AT_ONCE, targets, async (target) => {
+    io.progress(`installing python3 on ${target.name}`);
+    await shellIn(client, { target, line: BRING_PYTHON }, io.signal);
+  });
 }
 
 /** The same in every sandbox, so that one playbook holds for all: those that are open already where they agree. */
