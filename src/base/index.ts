@@ -6,7 +6,7 @@ export * as nodeHttp from "./node-http.ts";
 export { LruMap } from "./lru-map.ts";
 export { type Random, randomBelow, seededRandom, shuffled, systemRandom } from "./random.ts";
 export { isAbort, Scope } from "./scope.ts";
-export { keepHeapSmall } from "./small-heap.ts";
+export { keepHeapSmall, sweepHeap } from "./small-heap.ts";
 export { splice } from "./splice.ts";
 export { TokenBuckets, type TokenBucketOptions } from "./token-bucket.ts";
 export { Topic } from "./topic.ts";

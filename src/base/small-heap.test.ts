@@ -17,6 +17,14 @@ test("a heap that is kept small gives young objects little room", () => {
   assert.ok(small < room("") / 2, `${small} bytes`);
 });
 
+test("a heap that is swept holds nothing that nobody needs", () => {
+  const used = "const used = () => process.memoryUsage().heapUsed;";
+  const garbage = "let all = Array.from({ length: 1e6 }, (_, i) => ({ i })); const before = used(); all = undefined;";
+  const script = `import { sweepHeap } from ${MODULE}; ${used} ${garbage} sweepHeap(); console.log(before - used());`;
+  const freed = Number(execFileSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" }));
+  assert.ok(freed > 10_000_000, `${freed} bytes`);
+});
+
 function room(before: string): number {
   return Number(execFileSync(process.execPath, ["--input-type=module", "-e", before + CHURN], { encoding: "utf8" }));
 }

@@ -4,12 +4,16 @@
  * What keeps it from starting is one line of JSON on stderr, for the CLI to read.
  */
 
-import { keepHeapSmall } from "../base/index.ts";
+import { keepHeapSmall, sweepHeap } from "../base/index.ts";
 
 process.title = ["p2prc daemon", ...process.argv.slice(2)].join(" "); // for `ps`, and for "the port is taken by"
 keepHeapSmall();
 const { Failure, failureReply, failures } = await import("../core/index.ts");
 const { runDaemon } = await import("./run-daemon.ts");
+
+/** By then a node has started, and met those whom it knows. */
+const SETTLED_MS = 30_000;
+setTimeout(sweepHeap, SETTLED_MS).unref();
 
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
