@@ -4,7 +4,7 @@
  * What keeps it from starting is one line of JSON on stderr, for the CLI to read.
  */
 
-import { keepHeapSmall, sweepHeap } from "../base/index.ts";
+import { keepHeapSmall, sweepHeap, systemClock } from "../base/index.ts";
 
 process.title = ["p2prc daemon", ...process.argv.slice(2)].join(" "); // for `ps`, and for "the port is taken by"
 keepHeapSmall();
@@ -13,9 +13,9 @@ const { runDaemon } = await import("./run-daemon.ts");
 
 /** By then a node has started, and met those whom it knows. */
 const SETTLED_MS = 30_000;
-setTimeout(sweepHeap, SETTLED_MS).unref();
 
 const stop = new AbortController();
+systemClock.sleep(SETTLED_MS, stop.signal).then(sweepHeap, () => undefined); // it ends before
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
 
 const [flag, home = "", ...flags] = process.argv.slice(2);
