@@ -32,6 +32,8 @@ export class UpnpError extends Error {
 }
 
 const MAX_BYTES = 262_144;
+/** A router has about ten. */
+const MAX_SERVICES = 64;
 /** Home routers are slow, and on the LAN. */
 const TIMEOUT_MS = 3_000;
 
@@ -43,11 +45,20 @@ export async function readServices(
 ): Promise<readonly Service[]> {
   const { status, text } = await exchange({ place, method: "GET", headers: {}, body: "" }, options, signal);
   if (status !== 200) throw new Failure("bad-reply", `the router answers with status ${status}`);
-  return [...text.matchAll(/<service>([\s\S]*?)<\/service>/gi)].flatMap(([, inner = ""]): Service[] => {
+  return servicesIn(text).flatMap((inner): Service[] => {
     const [type, path] = [element(inner, "serviceType"), element(inner, "controlURL")];
     if (type === undefined || path === undefined || !URL.canParse(path, place.href)) return [];
     const control = new URL(path, place);
     return control.host === place.host && control.protocol === "http:" ? [{ type, control }] : [];
+  });
+}
+
+/** What each of the first services says: nothing here looks twice at the same text, since a liar may send much of it. */
+function servicesIn(xml: string): string[] {
+  const blocks = xml.split(/<service>/i, MAX_SERVICES + 1).slice(1);
+  return blocks.flatMap((block) => {
+    const end = block.search(/<\/service>/i);
+    return end < 0 ? [] : [block.slice(0, end)];
   });
 }
 
@@ -73,9 +84,9 @@ export async function call(
   throw new UpnpError(code, cleanText(element(text, "errorDescription") ?? "", 80));
 }
 
-/** The text of the first element of that name, whatever its prefix. */
+/** The text of the first element of that name, whatever its prefix. No part of the pattern reads past the next `<`. */
 export function element(xml: string, name: string): string | undefined {
-  return new RegExp(`<(?:[\\w.-]+:)?${name}(?:\\s[^>]*)?>([^<]*)<`, "i").exec(xml)?.[1]?.trim();
+  return new RegExp(`<(?:[\\w.-]+:)?${name}(?:\\s[^<>]*)?>([^<]*)<`, "i").exec(xml)?.[1]?.trim();
 }
 
 function escaped(text: string): string {
