@@ -45,12 +45,12 @@ describe("a router's description", () => {
   });
 
   test("holds up nothing, whatever it repeats", async () => {
-    const start = performance.now();
+    const start = systemClock.now();
     router.answer = () => ({ status: 200, body: "<service>".repeat(29_000) });
     assert.deepEqual(await readServices(router.place, options, signal), []);
     assert.equal(element("<NewExternalIPAddress ".repeat(11_900), "NewExternalIPAddress"), undefined);
     assert.equal(element(`<${"a".repeat(260_000)}`, "NewExternalIPAddress"), undefined);
-    assert.ok(performance.now() - start < 2_000); // 6 s each, where the same text is read again for each beginning
+    assert.ok(systemClock.now() - start < 2_000); // 6 s each, where the same text is read again for each beginning
   });
 
   test("is not waited for for ever", async () => {
