@@ -1,6 +1,6 @@
 /** The calls about groups of sandboxes. `group` is what a person types: a name, an id, the start of either. */
 
-import type { Group, GroupRequest, GroupsReply } from "../sandbox/index.ts";
+import type { Group, GroupRequest, GroupsReply, GroupTunnel, TunnelPorts } from "../sandbox/index.ts";
 import { askJson } from "./exchange.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
@@ -14,6 +14,11 @@ export interface GroupCalls {
   takeFromGroup(group: string, box: string, signal: AbortSignal): Promise<Group>;
   /** Its sandboxes live on. */
   removeGroup(group: string, signal: AbortSignal): Promise<Group>;
+  groupTunnel(group: string, signal: AbortSignal): Promise<GroupTunnel>;
+  /** Adds to what is carried. */
+  openGroupTunnel(group: string, ports: readonly TunnelPorts[], signal: AbortSignal): Promise<GroupTunnel>;
+  /** What it was. */
+  stopGroupTunnel(group: string, signal: AbortSignal): Promise<GroupTunnel>;
 }
 
 export function groupCalls(transport: Transport): GroupCalls {
@@ -28,6 +33,10 @@ export function groupCalls(transport: Transport): GroupCalls {
     takeFromGroup: (group, box, signal) =>
       json({ method: "DELETE", path: `${groupPath(group)}/members/${encodeURIComponent(box)}` }, signal),
     removeGroup: (group, signal) => json({ method: "DELETE", path: groupPath(group) }, signal),
+    groupTunnel: (group, signal) => json({ method: "GET", path: `${groupPath(group)}/tunnel` }, signal),
+    openGroupTunnel: (group, ports, signal) =>
+      json({ method: "POST", path: `${groupPath(group)}/tunnel`, body: { ports } }, signal),
+    stopGroupTunnel: (group, signal) => json({ method: "DELETE", path: `${groupPath(group)}/tunnel` }, signal),
   };
 }
 

@@ -51,3 +51,4 @@ export { twoWords } from "./words.ts";
 export { localProof } from "./local-proof.ts";
 export { VERSION } from "./version.ts";
 export { parseEndpoint } from "./parse-endpoint.ts";
+export { insideProgram } from "./inside-program.ts";

@@ -14,3 +14,4 @@ export { formatDuration, parseDuration } from "./duration.ts";
 export { type GrantWords, parseCores, parseCount, parseGrantWords } from "./grant-words.ts";
 export { formatSize, parseSize } from "./size.ts";
 export { nearest } from "./nearest.ts";
+export { insideProgram } from "./inside-program.ts";

@@ -8,13 +8,14 @@ import { dirname, join } from "node:path";
 import { env, execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 import type { FastifyPluginAsync } from "fastify";
-import type { Scope } from "../base/index.ts";
+import type { Log, Scope } from "../base/index.ts";
 import { byRank, Failure } from "../core/index.ts";
 import {
   Boxes,
   boxTunnels,
   Doors,
   Groups,
+  GroupTunnels,
   openClientKey,
   PrivateUrls,
   serveBoxes,
@@ -74,8 +75,7 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
     random,
     log,
   });
-  const groups: Groups = new Groups({ database, boxes, clock, random });
-  scope.defer(() => groups[Symbol.dispose]());
+  const { groups, tunnels }: Grouped = openGroups(parts, boxes, scope);
   const ended = boxes.changes.on(({ kind, row }) => {
     if (kind !== "ended") return;
     ways.close(row.id).catch((error: unknown) => log.error("closing the ways into a sandbox failed", { error }));
@@ -84,18 +84,44 @@ export function openGuestSide(parts: Parts, scope: Scope): GuestSide {
   return {
     boxes,
     ways,
-    plugins: [serveBoxes({ boxes, log }), serveBoxPorts({ boxes, ways }), serveGroups({ groups }), pushesOf(parts)],
+    plugins: [
+      serveBoxes({ boxes, log }),
+      serveBoxPorts({ boxes, ways }),
+      serveGroups({ groups, tunnels }),
+      pushesOf(parts),
+    ],
     tunnels: boxTunnels(boxes),
     run: async (signal) => {
-      try {
-        await ways.restore(boxes.rows, signal);
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        log.warn("not every way into a sandbox could be opened", { why: error.message });
-      }
-      await boxes.run(signal);
+      await restoreWays({ boxes, ways }, log, signal);
+      await Promise.all([boxes.run(signal), tunnels.run(signal)]);
     },
   };
+}
+
+async function restoreWays(
+  { boxes, ways }: Pick<GuestSide, "boxes" | "ways">,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await ways.restore(boxes.rows, signal);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    log.warn("not every way into a sandbox could be opened", { why: error.message });
+  }
+}
+
+interface Grouped {
+  readonly groups: Groups;
+  readonly tunnels: GroupTunnels;
+}
+
+function openGroups({ database, clock, random, log }: Parts, boxes: Boxes, scope: Scope): Grouped {
+  const groups = new Groups({ database, boxes, clock, random });
+  scope.defer(() => groups[Symbol.dispose]());
+  const connect: Boxes["connect"] = (box, wish, signal) => boxes.connect(box, wish, signal);
+  const own = { database, groups, connect, clock, random, log: log.with({ room: "sandbox" }) };
+  return { groups, tunnels: scope.own(new GroupTunnels(own)) };
 }
 
 function pushesOf({ home, network, table, clock, log }: Parts): FastifyPluginAsync {

@@ -8,6 +8,8 @@ export { serveBoxes } from "./box/serve.ts";
 export { boxTunnels } from "./box/tunnels.ts";
 export { serveBoxPorts } from "./box/serve-ports.ts";
 export * from "./group/contract.ts";
+export * from "./group/tunnel-contract.ts";
+export { GroupTunnels } from "./group/group-tunnels.ts";
 export { Groups } from "./group/groups.ts";
 export { serveGroups } from "./group/serve.ts";
 export { WaysIn } from "./box/ways-in.ts";

@@ -48,6 +48,65 @@ describe("p2prc group", () => {
     assert.deepEqual(lab.asked[0]?.body, { name: "farm", boxes: ["box1", "box2"] });
   });
 
+  test("carries ports between its sandboxes, and tells who is away, and who has no names", async () => {
+    const member = { id: "a", address: "127.77.0.1", state: "joined", names: true, taken: [], ports: [] };
+    const counts = { open: 1, total: 3, bytes: 2_048 };
+    const tunnel = {
+      group: "farm",
+      members: [
+        { ...member, name: "box1", ports: [8_786, 9_000, 9_001].map((port) => ({ port, ...counts })) },
+        { ...member, name: "box2", names: false, taken: ["127.77.0.1:8786 EADDRINUSE"] },
+        { ...member, name: "box3", state: "away", why: "attic cannot be reached" },
+      ],
+      open: 3,
+      refused: 1,
+    };
+    const lab = new CliLab({
+      routes: {
+        "GET /v1/groups/farm/tunnel": { value: tunnel },
+        "POST /v1/groups/farm/tunnel": { value: tunnel },
+        "DELETE /v1/groups/farm/tunnel": { value: tunnel },
+      },
+    });
+    const { out, err } = await lab.p2prc("group", "tunnel", "farm", "--port", "8786", "--port", "box2:9000-9001");
+    assert.deepEqual(lab.asked[0]?.body, {
+      ports: [
+        { first: 8_786, last: 8_786 },
+        { first: 9_000, last: 9_001, box: "box2" },
+      ],
+    });
+    assert.match(out[1] ?? "", /^box1 {2}127\.77\.0\.1 {2}joined {2}8786 9000-9001 {2}9 +6KiB$/);
+    assert.deepEqual(err, [
+      "3 open now, 1 that found nobody",
+      "box3 is away, and joins when it is back: attic cannot be reached",
+      "/etc/hosts cannot be written in box2: use the addresses there",
+      "something in box2 has the place of others: 127.77.0.1:8786 EADDRINUSE",
+    ]);
+    const shown = await lab.p2prc("group", "tunnel", "farm", "--json");
+    assert.deepEqual(JSON.parse(shown.out.join("")), tunnel);
+    assert.deepEqual((await lab.p2prc("group", "tunnel", "farm", "--stop")).out, [
+      "nothing is carried between the sandboxes of farm any more",
+    ]);
+  });
+
+  for (const words of [
+    "tunnel",
+    "tunnel farm more",
+    "tunnel farm --port 0",
+    "tunnel farm --port 70000",
+    "tunnel farm --port 9-8",
+    "tunnel farm --port x",
+    "tunnel farm --port 1 --stop",
+    "show farm --port 1",
+    "rm farm --stop",
+  ]) {
+    test(`refuses "${words}" before anybody is asked`, async () => {
+      const lab = new CliLab();
+      const { exit } = await lab.p2prc("group", ...words.split(" "));
+      assert.deepEqual([exit, lab.asked], [2, []]);
+    });
+  }
+
   for (const words of ["create", "add farm", "remove farm", "show", "rm", "ls farm", "explode farm"]) {
     test(`refuses "${words}" before anybody is asked`, async () => {
       const lab = new CliLab();

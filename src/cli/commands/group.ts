@@ -7,9 +7,10 @@ import { boxFields, formatEnd, formatLeft, formatState, sandboxCount } from "../
 import { formatColumns } from "../columns.ts";
 import { command, type Input } from "../command.ts";
 import { type Io, printJson } from "../io.ts";
+import { parseTunnelPorts, type TunnelFlags, tunnelGroup } from "../group-tunnel.ts";
 import { seedGroup } from "../seed-group.ts";
 
-interface Flags {
+interface Flags extends TunnelFlags {
   readonly seed?: boolean;
 }
 
@@ -19,19 +20,30 @@ export const group = command<Flags>({
   arguments: [
     {
       name: "<what>",
-      summary: "create, add, remove, ls, show or rm",
-      choices: ["create", "add", "remove", "ls", "show", "rm"],
+      summary: "create, add, remove, ls, show, rm or tunnel",
+      choices: ["create", "add", "remove", "ls", "show", "rm", "tunnel"],
     },
     {
       name: "[words...]",
-      summary: "create <group> [box...], add <group> <box...>, remove <group> <box...>, show <group>, rm <group...>",
+      summary:
+        "create <group> [box...], add <group> <box...>, remove <group> <box...>, show <group>, rm <group...>, tunnel <group>",
       completes: "boxes",
     },
   ],
-  options: [{ flags: "--seed", summary: "in the format of `p2prc --groups`", hidden: true }],
+  options: [
+    {
+      flags: "--port <ports>",
+      summary: "with `tunnel`: carry 8786, 9000-9009, or box2:9100-9109 of one alone; again for more",
+      repeatable: true,
+      parse: parseTunnelPorts,
+    },
+    { flags: "--stop", summary: "with `tunnel`: carry nothing any more" },
+    { flags: "--seed", summary: "in the format of `p2prc --groups`", hidden: true },
+  ],
   about: [
     "A group is named wherever a sandbox is: `exec`, `cp`, `logs`, `extend` and `rm` work on all of it at the same time, with the name of the sandbox before each line of output and one exit code, that of the first that failed; `ssh` enters the first. `p2prc touch --count 3 --near --group farm` makes sandboxes and their group in one go.",
     "A sandbox may be in several groups. One that was removed with `p2prc rm` leaves them; one that ended in another way is told of until `p2prc group remove` takes it out. `group rm` forgets the group and leaves its sandboxes; `p2prc rm <group>` ends them too.",
+    "`group tunnel` lets the sandboxes of a group reach each other, and nobody else: each has an address out of 127.77.0.0/16, which is the same in all of them, and its name where /etc/hosts can be written. What one connects to a port of another that was named with `--port` is carried there through this machine; a server listens on its own address or on 127.0.0.1, and is counted as a port by the grant of its node. `--port` again adds to it, and takes in who has come to the group; without it, the command shows what is carried. It is made again when the daemon has been started anew, and ends with the group.",
   ].join("\n\n"),
   examples: [
     { command: "p2prc group create farm box1 box2 box3", about: "of sandboxes that are there" },
@@ -39,6 +51,8 @@ export const group = command<Flags>({
     { command: "p2prc group ls", about: "which there are" },
     { command: "p2prc group show farm", about: "its sandboxes" },
     { command: "p2prc group remove farm box2", about: "take one out; it lives on" },
+    { command: "p2prc group tunnel farm --port 8786 --port 9000-9009", about: "ports that they have for each other" },
+    { command: "p2prc group tunnel farm --stop", about: "end that" },
     { command: "p2prc --groups", about: "as the first P2PRC took it, and its JSON" },
   ],
   json: {
@@ -47,10 +61,21 @@ export const group = command<Flags>({
     made: "when, in milliseconds since 1970",
     members: "id, name, box (absent: it has ended), in the order in which they were added",
     ...boxFields("members[].box."),
+    group: "with `tunnel`: the name of the group",
+    "members[].address": "with `tunnel`: where all of the group reach it",
+    "members[].state": "with `tunnel`: joining, joined, away (it is tried again) or ended",
+    "members[].why": "with `tunnel`: why it is away",
+    "members[].names": "with `tunnel`: whether the names of all are in its /etc/hosts",
+    "members[].taken": "with `tunnel`: places of others that something inside has taken",
+    "members[].ports[]": "with `tunnel`: port, open, total (connections) and bytes, both ways",
+    open: "with `tunnel`: connections that are open now",
+    refused: "with `tunnel`: connections that found nobody",
   },
 
   async run(input, io) {
     const [what = "ls", ...words] = input.args;
+    if (what !== "tunnel" && (input.flags.port !== undefined || input.flags.stop === true))
+      throw usage("p2prc group tunnel <group> [--port <ports>]... [--stop]");
     await using client = await io.open({ home: input.home });
     await (WORK[what] ?? list)(client, { ...input, args: words }, io);
   },
@@ -62,6 +87,7 @@ const WORK: Readonly<Record<string, (client: Client, input: Asked, io: Io) => Pr
   remove,
   show,
   rm: forget,
+  tunnel,
 };
 
 async function create(client: Client, { args: [name, ...boxes], ...input }: Asked, io: Io): Promise<void> {
@@ -93,6 +119,11 @@ async function forget(client: Client, { args, flags, json }: Asked, io: Io): Pro
     else if (json) printJson(io, { ...gone, members });
     else io.out(`${gone.name} is no group any more; its ${sandboxCount(members.length)} live on`);
   }
+}
+
+async function tunnel(client: Client, { args: [name, ...more], flags, json }: Asked, io: Io): Promise<void> {
+  if (name === undefined || more.length > 0) throw usage("p2prc group tunnel <group> [--port <ports>]... [--stop]");
+  await tunnelGroup(client, { group: name, flags, json }, io);
 }
 
 async function show(client: Client, { args: [name, ...more], ...input }: Asked, io: Io): Promise<void> {

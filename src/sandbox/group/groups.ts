@@ -6,7 +6,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import type { Clock, Random } from "../../base/index.ts";
+import { type Clock, type Random, Topic } from "../../base/index.ts";
 import { cleanText, Failure, twoWords } from "../../core/index.ts";
 import type { Boxes } from "../box/boxes.ts";
 import { parseBoxName } from "../words.ts";
@@ -20,7 +20,14 @@ export interface GroupsDeps {
   readonly random: Random;
 }
 
+/** Who is in it now. Undefined: it is no group any more. */
+export interface GroupChange {
+  readonly id: string;
+  readonly members: readonly MemberRow[] | undefined;
+}
+
 export class Groups implements Disposable {
+  readonly changes = new Topic<GroupChange>();
   readonly #deps: GroupsDeps;
   readonly #book: GroupBook;
   readonly #ended: Disposable;
@@ -83,6 +90,7 @@ export class Groups implements Disposable {
   delete(text: string): Group {
     const row = this.#find(text);
     this.#book.delete(row.id);
+    this.changes.publish({ id: row.id, members: undefined });
     return this.#shower()(row);
   }
 
@@ -92,7 +100,7 @@ export class Groups implements Disposable {
 
   #change(row: GroupRow, members: readonly MemberRow[]): Group {
     const changed = { ...row, members };
-    this.#book.save(changed);
+    this.#save(changed);
     return this.#shower()(changed);
   }
 
@@ -151,8 +159,13 @@ export class Groups implements Disposable {
   #forget(id: string): void {
     for (const row of this.#book.all) {
       const members = row.members.filter((member) => member.id !== id);
-      if (members.length < row.members.length) this.#book.save({ ...row, members });
+      if (members.length < row.members.length) this.#save({ ...row, members });
     }
+  }
+
+  #save(row: GroupRow): void {
+    this.#book.save(row);
+    this.changes.publish(row);
   }
 }
 

@@ -1,17 +1,24 @@
 /** Answers the person about their groups. */
 
 import { TypeBoxValidatorCompiler } from "@fastify/type-provider-typebox";
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { admits } from "../../core/index.ts";
 import { Group, GroupParams, GroupQuery, GroupRequest, GroupsReply, MemberParams, MembersRequest } from "./contract.ts";
+import type { GroupTunnels } from "./group-tunnels.ts";
 import type { Groups } from "./groups.ts";
+import { GroupTunnel, TunnelRequest } from "./tunnel-contract.ts";
 
 const config = { admits: admits.owner };
 /** A thousand names of 128 characters. */
 const BODY = 160 * 1_024;
 const response = { 200: Group };
 
-export function serveGroups({ groups }: { readonly groups: Groups }): FastifyPluginAsync {
+export interface GroupRoutesDeps {
+  readonly groups: Groups;
+  readonly tunnels: Pick<GroupTunnels, "open" | "show" | "stop">;
+}
+
+export function serveGroups({ groups, tunnels }: GroupRoutesDeps): FastifyPluginAsync {
   return async (app) => {
     // With the compiler that makes values of a query's words.
     app.get<{ Params: GroupParams; Querystring: GroupQuery }>(
@@ -44,6 +51,22 @@ export function serveGroups({ groups }: { readonly groups: Groups }): FastifyPlu
         { config, schema: { params: MemberParams, response } },
         (request) => groups.remove(request.params.group, request.params.box),
       );
+      serveTunnels(strict, tunnels);
     });
   };
+}
+
+function serveTunnels(app: FastifyInstance, tunnels: GroupRoutesDeps["tunnels"]): void {
+  const shown = { params: GroupParams, response: { 200: GroupTunnel } };
+  app.get<{ Params: GroupParams }>("/v1/groups/:group/tunnel", { config, schema: shown }, (request) =>
+    tunnels.show(request.params.group),
+  );
+  app.delete<{ Params: GroupParams }>("/v1/groups/:group/tunnel", { config, schema: shown }, (request) =>
+    tunnels.stop(request.params.group),
+  );
+  app.post<{ Params: GroupParams; Body: TunnelRequest }>(
+    "/v1/groups/:group/tunnel",
+    { config, bodyLimit: BODY, schema: { ...shown, body: TunnelRequest } },
+    (request) => tunnels.open(request.params.group, request.body.ports, request.signal),
+  );
 }
