@@ -126,6 +126,14 @@ describe("p2prc demo", { timeout: 240_000 }, () => {
       text,
       /box on barn {3}running .*\nattic\$ ssh .*\nbox\n.*\nattic\$ cat answer\n42\n.*\nremoved box from barn\n/s,
     );
+    const strips = ["attic", "barn", "cellar"].map(
+      (node) => new RegExp(`^tile\\d +${node} +(\\d+)`, "m").exec(text)?.[1],
+    );
+    assert.equal(
+      strips.reduce((sum, count) => sum + Number(count), 0),
+      12,
+      text,
+    );
     const picture = /is here until you remove it: (\S+)/.exec(text)?.[1] ?? "";
     const { width, height } = sizeOfPng(readFileSync(picture));
     assert.deepEqual([width, height], [640, 360]);

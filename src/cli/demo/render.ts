@@ -1,4 +1,4 @@
-/** The end of the demo: a picture, cut into strips that the sandboxes of the others draw, and joined here. */
+/** The end of the demo: a picture, cut into strips that sandboxes on all nodes draw, and joined here. */
 
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,10 +11,10 @@ const PROGRAM = "ray-tracer.js";
 /** The Node that every sandbox has, whatever its image. */
 const NODE = ["/.p2prc/lib/ld.so", "--library-path", "/.p2prc/lib", "/.p2prc/bin/node"];
 
-/** @returns where the picture is: all that stays of the play */
-export async function render(stage: Stage, on: string): Promise<string> {
+/** @param count of sandboxes @returns where the picture is: all that stays of the play */
+export async function render(stage: Stage, on: string, count: number): Promise<string> {
   await writeFile(join(stage.folder, PROGRAM), rayTracer());
-  const many = ["--count", "2", "--near", "--group", "farm", "--name", "tile"];
+  const many = ["--count", String(count), "--near", "--group", "farm", "--name", "tile"];
   await stage.play({ on, words: ["touch", ...many, "--memory", "512M", "--network", "none"] });
   await stage.play({ on, words: ["cp", PROGRAM, "farm:"] });
   const task = [...NODE, PROGRAM, "{in}", "{out}"];

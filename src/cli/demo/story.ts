@@ -1,12 +1,17 @@
-/** What the demo shows, in its order: three machines, each of which knows only the next. */
+/** What the demo shows, in its order: three machines, each of which knows only the next, and at the end one that uses them all. */
 
 import { join } from "node:path";
 import type { Io } from "../io.ts";
 import { render } from "./render.ts";
 import type { Stage } from "./stage.ts";
 
-export const machines = ["attic", "barn", "cellar"] as const;
-type Machine = (typeof machines)[number];
+const machines = ["attic", "barn", "cellar"] as const;
+/** A node is not its own guest: who draws with all three is a fourth, which lends nothing. */
+const DESK = "desk";
+type Machine = (typeof machines)[number] | typeof DESK;
+
+/** All that are to be cleared away. */
+export const everybody: readonly Machine[] = [...machines, DESK];
 
 interface Listed {
   readonly nodes: readonly {
@@ -73,15 +78,16 @@ export async function story(
   return sandboxes ? await draw(stage, say) : undefined;
 }
 
-/** One sandbox on each of the others: a node is not its own guest. */
+/** One sandbox on each of the three. */
 async function draw(stage: Stage, say: ReturnType<typeof narrator>): Promise<string> {
   say(
-    "9. Many machines, one picture",
-    "barn lets attic in again, and so does cellar. attic starts a sandbox on each, puts a small ray tracer there, and maps it over the strips of a picture: who is free takes the next strip.",
+    "9. Three nodes, one picture",
+    "desk is a machine that only asks. All three let it in; it starts a sandbox on each, puts a small ray tracer there, and maps it over the strips of a picture: who is free takes the next strip.",
   );
-  await befriend(stage, "barn", "attic");
-  await befriend(stage, "cellar", "attic");
-  return await render(stage, "attic");
+  await stage.play({ on: DESK, words: serveWords(DESK) });
+  await stage.play({ on: DESK, words: ["lend", "off"] });
+  for (const machine of machines) await befriend(stage, machine, DESK);
+  return await render(stage, DESK, machines.length);
 }
 
 async function borrow(stage: Stage, say: ReturnType<typeof narrator>): Promise<void> {
