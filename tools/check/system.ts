@@ -31,6 +31,8 @@ const packages: readonly Package[] = [
   { name: "git", program: "git", why: "plugins that come from a repository" },
   { name: "parallel", program: "parallel", why: "GNU parallel over sandboxes, as in examples/" },
   { name: "rsync", program: "rsync", why: "stock `rsync` into sandboxes" },
+  { name: "python3-distributed", program: "dask-worker", why: "a Dask cluster over sandboxes, as in examples/" },
+  { name: "python3-numpy", program: "f2py3", why: "what is computed on that" },
   { name: "bubblewrap", program: "bwrap", why: "sandboxes where there is no container engine" },
   { name: "uidmap", program: "newuidmap", why: "a range of users for each of them" },
   { name: "passt", program: "pasta", why: "their way into the internet" },

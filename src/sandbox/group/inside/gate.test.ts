@@ -72,6 +72,19 @@ describe("the gate", { skip: process.platform !== "linux", timeout: 60_000 }, ()
     await here.until(() => here.kindsOn(FROM_OUTSIDE + 3) === "broken");
   });
 
+  test("waits for a server that is being started, unless who connects has left", async () => {
+    await using here = await Here.open();
+    const { port } = await here.plan();
+    for (const strand of [FROM_OUTSIDE + 1, FROM_OUTSIDE + 2])
+      here.say("open", strand, encodeTarget({ place: 1, port }));
+    here.say("data", FROM_OUTSIDE + 1, "early");
+    here.say("broken", FROM_OUTSIDE + 2);
+    await here.soon();
+    const { connections } = await here.listen(OWN, port);
+    await here.until(() => here.bytesOn(FROM_OUTSIDE + 1) === 5);
+    assert.equal(connections(), 1);
+  });
+
   test("tells of a port that something else has, and takes it when it is free", async () => {
     await using here = await Here.open();
     const { server, port } = await here.listen(NEIGHBOUR);
@@ -169,12 +182,16 @@ class Here implements AsyncDisposable {
   }
 
   /** A server that echoes. */
-  async listen(host: string) {
-    const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  async listen(host: string, wanted = 0) {
+    let count = 0;
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      count++;
+      socket.pipe(socket);
+    });
     this.#servers.push(server);
-    server.listen(0, host);
+    server.listen(wanted, host);
     await once(server, "listening");
-    return { server, port: (server.address() as { port: number }).port };
+    return { server, port: (server.address() as { port: number }).port, connections: () => count };
   }
 
   bytesOn(strand: number): number {

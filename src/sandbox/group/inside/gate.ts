@@ -36,6 +36,12 @@ interface Listening {
 /** What has a port of a neighbour may let go of it, as the gate before this one does. */
 const AGAIN_MS = 2_000;
 const MAX_TOLD = 32;
+/**
+ * A server that is just being started is waited for, 5 s: who connects has been let in by us already, and many that would try
+ * again where nobody listens give up where they are broken off.
+ */
+const DIALS = 20;
+const DIAL_AGAIN_MS = 250;
 /** A test has no other way to say where. */
 const { P2PRC_HOSTS: HOSTS = "/etc/hosts" } = process.env;
 
@@ -143,7 +149,12 @@ class Gate {
   async #dial(id: number, port: number): Promise<void> {
     const early: Piece[] = [];
     this.#early.set(id, early);
-    const socket = (await dialled(this.#own, port)) ?? (await dialled("127.0.0.1", port));
+    const isWanted = () => early.every(({ kind }) => kind !== "broken");
+    let socket: Socket | undefined;
+    for (let tries = 0; socket === undefined && tries < DIALS && isWanted(); tries++) {
+      if (tries > 0) await new Promise<void>((resolve) => void after(DIAL_AGAIN_MS, resolve));
+      socket = (await dialled(this.#own, port)) ?? (await dialled("127.0.0.1", port));
+    }
     this.#early.delete(id);
     if (socket === undefined) return this.#say(encodePiece("broken", id));
     const strand = this.#keep(id, socket);
