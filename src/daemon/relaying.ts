@@ -55,7 +55,8 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
     log,
   });
   const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
-  const arrivals = scope.own(new Arrivals({ inner, mayBring, take: (pipe) => network.take(pipe), log }));
+  const isKnown = (id: NodeId) => table.relationOf(id) !== undefined || parts.grants.of(id) !== undefined;
+  const arrivals = scope.own(new Arrivals({ inner, mayBring, isKnown, take: (pipe) => network.take(pipe), log }));
   const relaysAre = openWays(parts, inner, scope);
   const subscriptions = [
     network.changes.on(({ link }) => {
@@ -78,7 +79,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
     status,
     relaysAre,
     plugins: [serveRelay({ relay, status })],
-    tunnels: [relay.tunnel, arrivals.tunnel],
+    tunnels: [relay.tunnel, ...arrivals.tunnels],
   };
 }
 

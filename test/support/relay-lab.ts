@@ -30,6 +30,8 @@ export interface RelayNodeOptions {
   readonly inner?: InnerTlsOptions;
   /** What others are to it. @default strangers */
   readonly rankOf?: (id: NodeId) => RelayRank;
+  /** Whom it knows as its guests, beside those of some rank. @default nobody */
+  readonly knows?: (id: NodeId) => boolean;
   /** Relays that it knows. */
   readonly relays?: () => readonly Dialable[];
   /** Takes who arrives. @default its network */
@@ -74,6 +76,7 @@ export class RelayNode implements AsyncDisposable {
       new Arrivals({
         inner: this.inner,
         mayBring: (other) => this.chosen.has(other) || isKnown(other),
+        isKnown: (other) => isKnown(other) || options.knows?.(other) === true,
         take: options.take ?? ((pipe) => network.take(pipe)),
         log,
       }),
@@ -90,7 +93,7 @@ export class RelayNode implements AsyncDisposable {
     });
     this.network.addPassage(passage);
     network.changes.on(({ link }) => this.relay.registrations.linked(link.peer));
-    const rows = [...(options.tunnels ?? []), this.relay.tunnel, this.arrivals.tunnel];
+    const rows = [...(options.tunnels ?? []), this.relay.tunnel, ...this.arrivals.tunnels];
     answering.attach(
       (request, response) => {
         const caller = answering.callerOf(request);

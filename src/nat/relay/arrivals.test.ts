@@ -33,6 +33,14 @@ describe("a node behind a relay", () => {
     await assert.rejects(lab.arrive({ kind: "anonymous", remote: "192.0.2.1:1" }), { code: "not-allowed" });
   });
 
+  test("tells its relay whom it knows", async () => {
+    await using lab = await Lab.open();
+    await lab.arrive(relay, { kind: "arrive-known", asker: fakeId(3) });
+    for (const asker of [fakeId(4), "", "x"])
+      await assert.rejects(lab.arrive(relay, { kind: "arrive-known", asker }), { code: "not-allowed" });
+    await assert.rejects(lab.arrive(other, { kind: "arrive-known", asker: fakeId(3) }), { code: "not-allowed" });
+  });
+
   test("ends one who opens and never speaks", async () => {
     await using lab = await Lab.open();
     const stream = await lab.arrive(relay);
@@ -89,6 +97,7 @@ class Lab implements AsyncDisposable {
       {
         inner: new InnerTls({ identity, clock: this.clock }, inner),
         mayBring: (id) => id === fakeId(1),
+        isKnown: (id) => id === fakeId(3),
         take: (pipe) => void this.taken.push(pipe),
         log: silentLog,
       },
@@ -97,8 +106,10 @@ class Lab implements AsyncDisposable {
   }
 
   /** The other end of a stream on which somebody arrives. */
-  async arrive(caller: Caller) {
-    const carry = await this.#arrivals.tunnel.open("", caller);
+  async arrive(caller: Caller, { kind = "arrive", asker = "" } = {}) {
+    const row = this.#arrivals.tunnels.find((each) => each.kind === kind);
+    assert.ok(row !== undefined);
+    const carry = await row.open(asker, caller);
     const [near, far] = duplexPair();
     this.open++;
     near.once("close", () => {

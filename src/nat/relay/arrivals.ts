@@ -2,18 +2,21 @@
  * Those who come through a relay: `CONNECT arrive:<who asked>` on a link to it becomes a pipe like one that came by TCP.
  *
  * Only relays that this node chose may bring somebody, and nodes that it knows. Who comes proves his key inside; what the relay
- * says of him is not believed.
+ * says of him is not believed. `CONNECT arrive-known:<who asked>` is refused unless this node knows whoever asked: with it the relay learns
+ * whether he may use what this node has there.
  */
 
 import type { Duplex } from "node:stream";
 import { isAbort, type Log, Scope } from "../../base/index.ts";
-import { admits, type Caller, Failure, type NodeId, shortNodeId } from "../../core/index.ts";
+import { admits, type Caller, Failure, isNodeId, type NodeId, shortNodeId } from "../../core/index.ts";
 import type { InnerTls, Pipe } from "../../network/index.ts";
 
 export interface ArrivalsDeps {
   readonly inner: InnerTls;
   /** Whether this node asked `id` to pass others on to it, or knows it. */
   readonly mayBring: (id: NodeId) => boolean;
+  /** Own nodes, friends and guests. */
+  readonly isKnown: (id: NodeId) => boolean;
   readonly take: (pipe: Pipe) => void;
   readonly log: Log;
 }
@@ -34,13 +37,16 @@ export class Arrivals implements AsyncDisposable {
     this.#max = max;
   }
 
-  /** The row of the table of tunnels. */
-  get tunnel() {
-    return {
-      kind: "arrive",
-      admits: admits.nodes,
-      open: async (_rest: string, caller: Caller) => this.#admit(caller),
-    };
+  /** The rows of the table of tunnels. */
+  get tunnels() {
+    return [
+      { kind: "arrive", admits: admits.nodes, open: async (_rest: string, caller: Caller) => this.#admit(caller) },
+      {
+        kind: "arrive-known",
+        admits: admits.nodes,
+        open: async (rest: string, caller: Caller) => this.#admitKnown(rest, caller),
+      },
+    ];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,6 +68,14 @@ export class Arrivals implements AsyncDisposable {
       if (this.#scope.signal.aborted) stream.destroy();
       else this.#scope.spawn((signal) => this.#accept(stream, via, signal));
     };
+  }
+
+  /** @throws {Failure} not-allowed, busy */
+  #admitKnown(rest: string, caller: Caller): (stream: Duplex) => void {
+    const carry = this.#admit(caller);
+    if (!isNodeId(rest) || !this.#deps.isKnown(rest))
+      throw new Failure("not-allowed", "this node does not know whoever asks");
+    return carry;
   }
 
   async #accept(stream: Duplex, via: NodeId, signal: AbortSignal): Promise<void> {

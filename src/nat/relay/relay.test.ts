@@ -137,13 +137,31 @@ describe("a relay", { timeout: 20_000 }, () => {
     assert.ok(systemClock.now() - begun > 700, `${systemClock.now() - begun} ms`);
   });
 
-  test("lets the better known of the two pay", async () => {
-    const friends = new Set<NodeId>();
+  test("lets the better known of the two pay, for those whom it knows itself", async () => {
+    const [friends, guests] = [new Set<NodeId>(), new Set<NodeId>()];
     const rankOf = (id: NodeId) => (friends.has(id) ? "trusted" : "stranger");
-    await using street = await Street.open({ rankOf, relay: { quotas: strangers({ bytesPerStream: 1 }) } });
+    const relay = { quotas: strangers({ bytesPerStream: 1 }) };
+    await using street = await Street.open({ rankOf, relay }, (id) => guests.has(id));
     await assert.rejects(street.meet());
     friends.add(street.attic.id);
+    await assert.rejects(street.meet());
+    guests.add(street.barn.id);
     assert.ok((await (await street.meet()).ping(never)) > 0);
+  });
+
+  test("leaves to a node what is its own, however many strangers ask for it", async () => {
+    const friends = new Set<NodeId>();
+    const rankOf = (id: NodeId) => (friends.has(id) ? "guest" : "stranger");
+    const { ranks } = strangers({ streams: 2 });
+    const quotas = { ranks: { ...ranks, guest: { ...defaultQuotas.guest, streams: 1 } } };
+    await using street = await Street.open({ rankOf, relay: { quotas } }, (id) => id === desk.id);
+    await using desk = await RelayNode.open({ relays: () => [street.garage.dialable] });
+    friends.add(street.attic.id);
+    const link = await street.barn.network.link(street.garage.dialable, never);
+    for (let streams = 0; streams < 2; streams++) await link.connect(`node:${street.attic.id}`, never);
+    await assert.rejects(link.connect(`node:${street.attic.id}`, never), { code: "busy", message: /for you/ });
+    const target = { id: street.attic.id, endpoints: [], via: [street.garage.id] };
+    assert.ok((await (await desk.network.link(target, never)).ping(never)) > 0);
   });
 
   test("gives a place back that nobody used in the end", async () => {
@@ -190,10 +208,11 @@ class Street implements AsyncDisposable {
   readonly attic: RelayNode;
   readonly barn: RelayNode;
 
-  static async open(options: RelayNodeOptions = {}): Promise<Street> {
+  /** @param knows whom attic knows */
+  static async open(options: RelayNodeOptions = {}, knows: (id: NodeId) => boolean = () => false): Promise<Street> {
     const garage = await (await RelayNode.open(options)).listen();
     const flood = { kind: "flood", open: async () => (stream: Duplex) => writeOn(stream) };
-    const attic = await RelayNode.open({ tunnels: [flood] });
+    const attic = await RelayNode.open({ tunnels: [flood], knows });
     const barn = await RelayNode.open({ relays: () => [garage.dialable] });
     await attic.chooses(garage);
     return new Street(garage, attic, barn);

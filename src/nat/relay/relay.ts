@@ -2,7 +2,8 @@
  * Passes byte streams on to nodes that nobody can dial: `CONNECT node:<id>` here becomes `CONNECT arrive:<who asks>` there.
  *
  * It asks over a link that is there already and never dials, so it leads to registered nodes and nowhere else. What it passes on
- * is TLS between the two ends. Whoever of the two is better known here pays, by the quota of that rank.
+ * is TLS between the two ends. Whoever of the two is better known here pays, by the quota of that rank; but nobody pays for a
+ * stranger of his own, who has what a stranger has.
  */
 
 import type { Duplex } from "node:stream";
@@ -11,7 +12,7 @@ import { admits, type Caller, Failure, isNodeId, type NodeId, shortNodeId } from
 import type { Link } from "../../network/index.ts";
 import type { RelayCounts, RelayMode } from "./contract.ts";
 import { meter } from "./meter.ts";
-import { type Allowance, Quotas, type QuotasOptions, type RelayRank, relayRanks } from "./quotas.ts";
+import { type Allowance, type Payer, Quotas, type QuotasOptions, type RelayRank, relayRanks } from "./quotas.ts";
 import { Registrations, type RegistrationsOptions } from "./registrations.ts";
 
 export interface RelayDeps {
@@ -38,6 +39,21 @@ export interface RelayOptions {
 
 /** The node is on a link that was alive a moment ago: two of its round trips, and no more. */
 const ARRIVE_TIMEOUT_MS = 5_000;
+
+/** What one node asks for, as far as this relay may do it. */
+interface Asked {
+  /** To the node that is meant. */
+  readonly link: Link;
+  readonly asker: NodeId;
+  /** Of the better known of the two: for it this relay may be off. */
+  readonly rank: RelayRank;
+  readonly group: string | undefined;
+}
+
+interface Opened {
+  readonly far: Duplex;
+  readonly allowance: Allowance;
+}
 
 export class Relay implements AsyncDisposable {
   readonly registrations: Registrations;
@@ -106,27 +122,20 @@ export class Relay implements AsyncDisposable {
   }
 
   async #open(rest: string, caller: Caller, signal: AbortSignal): Promise<(stream: Duplex) => void> {
-    const { link, asker, rank, group } = this.#counted("refused", () => this.#judge(rest, caller));
-    const id = this.#deps.rankOf(asker) === rank ? asker : link.peer;
-    const allowance = this.#counted("overQuota", () => this.#quotas.open({ id, rank, group }));
-    try {
-      const far = await this.#arrive(link, asker, signal);
-      far.once("close", () => allowance.end());
-      // Until they are joined nobody else looks after it.
-      const leave = () => far.destroy();
-      signal.addEventListener("abort", leave, { once: true });
-      return (near) => {
-        signal.removeEventListener("abort", leave);
-        this.#join(near, far, { allowance, rank });
-      };
-    } catch (error) {
-      allowance.end();
-      throw error;
-    }
+    const asked = this.#counted("refused", () => this.#judge(rest, caller));
+    const { far, allowance } = (await this.#arriveKnown(asked, signal)) ?? (await this.#arrive(asked, signal));
+    far.once("close", () => allowance.end());
+    // Until they are joined nobody else looks after it.
+    const leave = () => far.destroy();
+    signal.addEventListener("abort", leave, { once: true });
+    return (near) => {
+      signal.removeEventListener("abort", leave);
+      this.#join(near, far, { allowance, rank: asked.rank });
+    };
   }
 
   /** @throws {Failure} bad-argument, not-allowed, unreachable */
-  #judge(rest: string, caller: Caller) {
+  #judge(rest: string, caller: Caller): Asked {
     const { rankOf, groupOf } = this.#deps;
     if (caller.kind !== "node") throw new Failure("bad-argument", "only nodes are passed on");
     if (!isNodeId(rest)) {
@@ -164,12 +173,43 @@ export class Relay implements AsyncDisposable {
     return link?.path.kind === "relayed" ? undefined : link;
   }
 
-  /** @throws {Failure} unreachable, and what that node answers */
-  #arrive(link: Link, asker: NodeId, signal: AbortSignal): Promise<Duplex> {
+  /**
+   * Where the node that is meant is better known here than whoever asks, it pays for those whom it knows.
+   * @throws {Failure} busy, too-often, unreachable, and what that node answers
+   */
+  async #arriveKnown(asked: Asked, signal: AbortSignal): Promise<Opened | undefined> {
+    const { link, rank } = asked;
+    if (this.#deps.rankOf(asked.asker) === rank) return undefined;
+    try {
+      return await this.#connect("arrive-known", { ...asked, payer: { id: link.peer, rank } }, signal);
+    } catch (error) {
+      if (error instanceof Failure && error.code === "not-allowed") return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws {Failure} busy, too-often, unreachable, and what that node answers */
+  async #arrive(asked: Asked, signal: AbortSignal): Promise<Opened> {
+    const { asker, group } = asked;
+    const payer = { id: asker, rank: this.#deps.rankOf(asker), group };
+    return await this.#connect("arrive", { ...asked, payer }, signal);
+  }
+
+  async #connect(
+    kind: "arrive" | "arrive-known",
+    { link, asker, payer }: Asked & { readonly payer: Payer },
+    signal: AbortSignal,
+  ): Promise<Opened> {
+    const allowance = this.#counted("overQuota", () => this.#quotas.open(payer));
     const late = () => new Failure("unreachable", `${shortNodeId(link.peer)} does not answer its relay`);
     const { clock } = this.#deps;
-    const asked = (within: AbortSignal) => link.connect(`arrive:${asker}`, within);
-    return within({ clock, timeoutMs: ARRIVE_TIMEOUT_MS, late }, asked, signal);
+    const connect = (attempt: AbortSignal) => link.connect(`${kind}:${asker}`, attempt);
+    try {
+      return { far: await within({ clock, timeoutMs: ARRIVE_TIMEOUT_MS, late }, connect, signal), allowance };
+    } catch (error) {
+      allowance.end();
+      throw error;
+    }
   }
 
   #join(
