@@ -90,21 +90,6 @@ describe("the moves of a machine", () => {
     clock.jumpWallTime(3_000);
     await clock.advance(4_000);
   });
-
-  test("can be waited for, until nobody wants to any more", async () => {
-    const { own, clock, has, scope } = moving();
-    await using _ending = scope;
-    const waiting = own.nextMove(scope.signal);
-    has.push("20.0.0.2");
-    await clock.advance(2_000);
-    assert.equal(await waiting, "changed");
-    const ending = new AbortController();
-    const inVain = own.nextMove(ending.signal);
-    ending.abort();
-    await assert.rejects(inVain, { name: "AbortError" });
-    await assert.rejects(own.nextMove(ending.signal), { name: "AbortError" });
-    assert.equal(own.moves.listenerCount, 0);
-  });
 });
 
 function moving() {

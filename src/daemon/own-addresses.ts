@@ -12,8 +12,8 @@ import { type Clock, Topic } from "../base/index.ts";
 import { type AllowedNetworks, classifyAddress } from "../core/index.ts";
 
 const MAX_ADDRESSES = 4;
-/** A laptop that changes its network is noticed within this: half of what is promised, since links are proved after it. */
-const LOOK_EVERY_MS = 2_000;
+/** A laptop that changes its network is noticed within this: links are proved after it, and made anew within 5 s in all. */
+const LOOK_EVERY_MS = 1_000;
 /** The calendar went on for so much longer than the clock: the machine slept, or was stopped. */
 const SLEPT_MS = 5_000;
 
@@ -34,6 +34,10 @@ export class OwnAddresses {
   constructor(deps: OwnAddressesDeps) {
     this.#deps = deps;
     this.#all = this.#look();
+  }
+
+  get all(): readonly string[] {
+    return this.#all;
   }
 
   /** For the record. @param listening the addresses that were named to listen on; none: all */
@@ -67,20 +71,6 @@ export class OwnAddresses {
       const lasted = Math.max(clock.now() - before, clock.wallTime() - wallBefore);
       if (hasChanged) this.moves.publish("changed");
       else if (lasted > LOOK_EVERY_MS + SLEPT_MS) this.moves.publish("slept");
-    }
-  }
-
-  /** Resolves when this machine has moved or slept. */
-  async nextMove(signal: AbortSignal): Promise<"changed" | "slept"> {
-    const { promise, resolve, reject } = Promise.withResolvers<"changed" | "slept">();
-    const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    using _listening = this.moves.on(resolve);
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
     }
   }
 

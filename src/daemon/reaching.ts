@@ -20,7 +20,7 @@ import {
   type Self,
   type Wanted,
 } from "../nat/index.ts";
-import { openErrand, PROOF_MS, proveLinks } from "../network/index.ts";
+import { openErrand, proofMs, proveLinks } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
 import type { Parts } from "./parts.ts";
 
@@ -47,6 +47,7 @@ export interface Reached {
 
 /** A node that UDP reaches has so many endpoints of the DHT, on ports one after the other. */
 const DHT_PORTS = 4;
+const AFTER_ASKING_MS = 100;
 /** Asked of a large table, chosen at random. */
 const MAX_HELPERS = 64;
 
@@ -85,7 +86,8 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
     log,
   });
   const subscriptions = [
-    addresses.moves.on(() => {
+    addresses.moves.on((move) => {
+      if (!scope.signal.aborted) scope.spawn((signal) => proveAfter(move, deps, signal));
       mapping.again();
       reachability.recheck({ forget: false });
     }),
@@ -95,7 +97,6 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
   scope.spawn((signal) => mapping.run(signal));
   scope.spawn((signal) => reachability.run(signal));
-  scope.spawn((signal) => proveAfterMoves(deps, signal));
   const lendingChanged = ({ moved }: { readonly moved: boolean }) => {
     if (!moved) return tell(deps, reachability);
     mapping.again();
@@ -200,16 +201,16 @@ function helpersOf(
 }
 
 /** Links that lead nowhere since this machine moved or slept are ended, and so made anew by those who want them. */
-async function proveAfterMoves(
+async function proveAfter(
+  move: "changed" | "slept",
   { addresses, network, answering, clock, log }: ReachingDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  for (;;) {
-    const move = await addresses.nextMove(signal);
-    const [linksEnded] = await Promise.all([
-      proveLinks(network.links, clock, signal),
-      answering.prove(PROOF_MS, signal),
-    ]);
-    log.info(move === "slept" ? "the machine has slept" : "the network changed", { linksEnded });
-  }
+  const here = addresses.all;
+  const [linksEnded] = await Promise.all([
+    proveLinks(network.links, { clock, here }, signal),
+    // A little later: whoever makes these anew must not ask on one of the others that is dead.
+    answering.prove((path) => proofMs(path, here) + AFTER_ASKING_MS, signal),
+  ]);
+  log.info(move === "slept" ? "the machine has slept" : "the network changed", { linksEnded });
 }

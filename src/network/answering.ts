@@ -125,10 +125,10 @@ export class Answering implements AsyncDisposable {
     }
   }
 
-  /** Ends those that are watched and do not answer within `timeoutMs`: after the machine moved, they may lead nowhere. */
-  async prove(timeoutMs: number, signal: AbortSignal): Promise<void> {
+  /** Ends those that are watched and do not answer in time: after the machine moved, they may lead nowhere. */
+  async prove(msFor: (path: Path) => number, signal: AbortSignal): Promise<void> {
     const watched = [...this.#inbound.values()].filter((inbound) => inbound.watched);
-    await Promise.all(watched.map((inbound) => this.#proveOne(inbound, timeoutMs, signal)));
+    await Promise.all(watched.map((inbound) => this.#proveOne(inbound, msFor(inbound.path), signal)));
   }
 
   async #proveOne({ session, duplex }: Inbound, timeoutMs: number, signal: AbortSignal): Promise<void> {

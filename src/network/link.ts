@@ -17,6 +17,8 @@ export interface Path {
   readonly remote: string;
   /** Who relays it, where somebody does. */
   readonly via?: NodeId;
+  /** The address of this machine that it ends at, where it ends at one: once that is gone, so is the link. */
+  readonly local?: string;
 }
 
 /** Whether a better path may be found while it is used. */

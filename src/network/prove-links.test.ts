@@ -2,9 +2,19 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FakeLink, fakeId } from "../../test/support/fake-link.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
-import { PROOF_MS, proveLinks } from "./prove-links.ts";
+import type { Path } from "./link.ts";
+import { proveLinks } from "./prove-links.ts";
 
 const { signal } = new AbortController();
+
+class TcpLink extends FakeLink {
+  override readonly path: Path;
+
+  constructor(clock: VirtualClock, local: string, rttMs?: number) {
+    super({ clock, rttMs: () => rttMs });
+    this.path = { kind: "tcp4", remote: "20.0.0.1:8088", local };
+  }
+}
 
 describe("proveLinks", () => {
   test("ends the links that do not answer, and no other", async () => {
@@ -13,17 +23,32 @@ describe("proveLinks", () => {
     const dead = new FakeLink({ clock, peer: fakeId(2), rttMs: () => undefined });
     const gone = new FakeLink({ clock, peer: fakeId(3) });
     gone.close();
-    const proving = proveLinks([slow, dead, gone], clock, signal);
-    await clock.advance(PROOF_MS);
+    const proving = proveLinks([slow, dead, gone], { clock, here: [] }, signal);
+    await clock.advance(2_500);
     assert.equal(await proving, 2);
     assert.deepEqual([slow.open, dead.open, clock.sleeperCount], [true, false, 0]);
+  });
+
+  test("waits no longer than a second for one that ends at an address that is gone", async () => {
+    const clock = new VirtualClock();
+    const [stays, left, back] = [
+      new TcpLink(clock, "20.0.0.2"),
+      new TcpLink(clock, "20.0.0.3"),
+      new TcpLink(clock, "20.0.0.3", 900),
+    ];
+    const proving = proveLinks([stays, left, back], { clock, here: ["20.0.0.2"] }, signal);
+    await clock.advance(1_000);
+    assert.deepEqual([stays.open, left.open, back.open], [true, false, true]);
+    await clock.advance(1_500);
+    assert.equal(await proving, 2);
+    assert.equal(stays.open, false);
   });
 
   test("ends with its signal, and then ends no link", async () => {
     const clock = new VirtualClock();
     const link = new FakeLink({ clock, rttMs: () => undefined });
     const ending = new AbortController();
-    const proving = proveLinks([link], clock, ending.signal);
+    const proving = proveLinks([link], { clock, here: [] }, ending.signal);
     ending.abort();
     await assert.rejects(proving, { name: "AbortError" });
     assert.equal(link.open, true);

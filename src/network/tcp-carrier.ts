@@ -183,7 +183,8 @@ const connectErrors: Readonly<Record<string, string>> = {
 function pipeFrom({ socket, peer, protocol }: SecureEnd, asks: boolean, remote: string): Pipe {
   const kind = isIPv6(plainAddress(socket.remoteAddress ?? "")) ? "tcp6" : "tcp4";
   const http = protocol === "http1" ? "http1" : "h2";
-  return { duplex: socket, peer, path: { kind, remote }, asks, http, bytesRead: () => socket.bytesRead };
+  const path = { kind, remote, local: plainAddress(socket.localAddress ?? "") } as const;
+  return { duplex: socket, peer, path, asks, http, bytesRead: () => socket.bytesRead };
 }
 
 /** A dual-stack listener sees IPv4 as `::ffff:192.0.2.7`. */

@@ -94,6 +94,25 @@ describe("a node that nobody can dial", () => {
     assert.deepEqual([lab.via.length, lab.asked.length], [3, 6]);
   });
 
+  test("tries again soon where a network was not ready after a move, and not for ever", async () => {
+    await using lab = new Lab([node(1)]);
+    await lab.clock.advance(0);
+    lab.keeper.moved();
+    lab.silent.add(fakeId(1));
+    lab.lose(fakeId(1));
+    await lab.clock.advance(2_400);
+    lab.silent.clear();
+    await lab.clock.advance(600);
+    assert.deepEqual([lab.via, lab.asked.length], [[fakeId(1)], 3]);
+    lab.silent.add(fakeId(1));
+    lab.keeper.moved();
+    lab.lose(fakeId(1));
+    await lab.clock.advance(20_000);
+    const asked = lab.asked.length;
+    await lab.clock.advance(20_000);
+    assert.ok(lab.asked.length - asked <= 3, "as seldom as ever");
+  });
+
   test("renews each before it ends, and leaves one that will not", async () => {
     await using lab = new Lab([node(1), node(2)]);
     await lab.clock.advance(0);

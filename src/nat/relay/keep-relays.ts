@@ -43,6 +43,9 @@ const TRY_MS = 4_000;
 /** The one that was lost may be back at once, as after an update. */
 const FIRST_REST_MS = 4_000;
 const LAST_REST_MS = 600_000;
+/** Just after this machine moved: what fails then fails because the network is not ready, and there is no time to lose. */
+const MOVED_REST_MS = 500;
+const MOVED_TRY_MS = 2_000;
 /** With no relay at all, and no answer from any, it is likely this node's own line that fails: it must not be missed when it is back. */
 const LONELY_REST_MS = 30_000;
 /** What is lost within this time after this machine moved is lost because of that. */
@@ -122,7 +125,8 @@ export class KeepRelays {
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    const slept = this.#deps.clock.sleep(LOOK_EVERY_MS, wait.signal).catch((error: unknown) => {
+    const restMs = this.#hasMoved && this.#held.size < this.#count ? MOVED_REST_MS : LOOK_EVERY_MS;
+    const slept = this.#deps.clock.sleep(restMs, wait.signal).catch((error: unknown) => {
       if (!isAbort(error, wait.signal)) throw error;
     });
     await Promise.race([woken, slept]);
@@ -176,7 +180,8 @@ export class KeepRelays {
     const rest = this.#resting.get(id);
     if (this.#held.has(id) || rest === undefined) return this.#held.has(id);
     const most = this.#held.size === 0 && !rest.answered ? LONELY_REST_MS : LAST_REST_MS;
-    const restMs = Math.min(most, FIRST_REST_MS * 2 ** (rest.failures - 1));
+    const inARow = FIRST_REST_MS * 2 ** (rest.failures - 1);
+    const restMs = Math.min(most, this.#hasMoved && !rest.answered ? MOVED_REST_MS : inARow);
     return this.#deps.clock.now() - rest.since < restMs;
   }
 
@@ -201,8 +206,9 @@ export class KeepRelays {
     ask: (relay: Dialable, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    const late = () => new Failure("timed-out", `no answer within ${TRY_MS / 1000} s`);
-    return within({ clock: this.#deps.clock, timeoutMs: TRY_MS, late }, (each) => ask(candidate, each), signal);
+    const timeoutMs = this.#hasMoved ? MOVED_TRY_MS : TRY_MS;
+    const late = () => new Failure("timed-out", `no answer within ${timeoutMs / 1000} s`);
+    return within({ clock: this.#deps.clock, timeoutMs, late }, (each) => ask(candidate, each), signal);
   }
 
   #lost(candidate: RelayCandidate, link: ReverseLink): void {
@@ -211,15 +217,19 @@ export class KeepRelays {
     this.#held.delete(candidate.id);
     const now = this.#deps.clock.now();
     if (now - held.since >= STEADY_MS) this.#resting.delete(candidate.id);
-    if (now - this.#movedAt >= MOVED_MS) this.#failed(candidate, new Failure("link-lost", "its link has ended"));
+    if (!this.#hasMoved) this.#failed(candidate, new Failure("link-lost", "its link has ended"));
     this.#wake();
+  }
+
+  get #hasMoved(): boolean {
+    return this.#deps.clock.now() - this.#movedAt < MOVED_MS;
   }
 
   #failed({ id }: RelayCandidate, { code, message: why }: Failure): void {
     const { clock, log } = this.#deps;
-    const failures = (this.#resting.get(id)?.failures ?? 0) + 1;
-    this.#resting.delete(id);
     const answered = code !== "unreachable" && code !== "timed-out" && code !== "link-lost";
+    const failures = this.#hasMoved && !answered ? 1 : (this.#resting.get(id)?.failures ?? 0) + 1;
+    this.#resting.delete(id);
     this.#resting.set(id, { failures, since: clock.now(), answered });
     const [oldest] = this.#resting.keys();
     if (this.#resting.size > MAX_RESTING && oldest !== undefined) this.#resting.delete(oldest);
