@@ -2,8 +2,9 @@
 
 import { env, pid, platform } from "node:process";
 import type { Duplex } from "node:stream";
+import { keepHeapSmall } from "../../src/base/index.ts";
 import { admits, type NodeId } from "../../src/core/index.ts";
-import { type Daemon, runDaemon } from "../../src/daemon/index.ts";
+import type { Daemon } from "../../src/daemon/index.ts";
 import type { Link } from "../../src/network/index.ts";
 import { act } from "../support/actor.ts";
 import { drain, source } from "../support/octets.ts";
@@ -16,6 +17,8 @@ export interface Connected {
   readonly failure?: string;
 }
 
+keepHeapSmall();
+const { runDaemon } = await import("../../src/daemon/index.ts");
 const never = new AbortController().signal;
 const ready = Promise.withResolvers<Daemon>();
 const POLL_MS = 20;

@@ -4,6 +4,7 @@ export { type Facts, type Log, silentLog } from "./log.ts";
 export { makeFolder } from "./make-folder.ts";
 export * as nodeHttp from "./node-http.ts";
 export { LruMap } from "./lru-map.ts";
+export { passingBytes } from "./passing-bytes.ts";
 export { type Random, randomBelow, seededRandom, shuffled, systemRandom } from "./random.ts";
 export { isAbort, Scope } from "./scope.ts";
 export { keepHeapSmall, sweepHeap } from "./small-heap.ts";

@@ -6,6 +6,7 @@
  */
 
 import { Duplex } from "node:stream";
+import { passingBytes } from "../base/index.ts";
 
 /** What may be under way; beyond it the writer waits. A relayed link costs this much more memory at most. */
 const ROOM_BYTES = 512 * 1024;
@@ -33,6 +34,7 @@ export class Cushion extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.#underWay += chunk.length;
+    passingBytes.add(chunk.length);
     this.#below.write(chunk, () => {
       this.#underWay -= chunk.length;
       if (this.#underWay < ROOM_BYTES) this.#goOn();

@@ -8,6 +8,7 @@
  */
 
 import { constants, type Http2Session, type Http2Stream } from "node:http2";
+import { passingBytes } from "../base/index.ts";
 import { STREAM_WINDOW_BYTES } from "./http2-settings.ts";
 
 /** What a link may hold in all (DESIGN: tunnel memory). */
@@ -55,6 +56,7 @@ export class UnreadBytes {
   #arrived(bytes: number): void {
     this.#sinceLook += bytes;
     if (this.#sinceLook < LOOK_EVERY_BYTES) return;
+    passingBytes.add(this.#sinceLook);
     this.#sinceLook = 0;
     while (this.total > MAX_UNREAD_BYTES) {
       const [fullest] = [...this.#streams].sort((a, b) => b.readableLength - a.readableLength);
