@@ -7,6 +7,7 @@ export { type Identity, identityFromSeed } from "./identity.ts";
 export { type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
 export {
   type Dialable,
+  betterThan,
   type Link,
   type LinkReply,
   type LinkRequest,

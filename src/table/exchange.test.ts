@@ -181,8 +181,8 @@ class Lab implements AsyncDisposable {
 
   constructor(options: ConstructorParameters<typeof Exchange>[1] = {}) {
     const { clock, random } = this.village;
-    const { table, visitor } = this.me;
-    const outbound = new Outbound({ table, visitor, now: () => clock.now(), random });
+    const { table, visitor, reach } = this.me;
+    const outbound = new Outbound({ table, visitor, reach, now: () => clock.now(), random });
     this.exchange = new Exchange({ table, visitor, outbound, clock, random, log: silentLog }, options);
     this.scope.defer(() => outbound[Symbol.dispose]());
   }

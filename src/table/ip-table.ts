@@ -99,7 +99,7 @@ export class IpTable implements AsyncDisposable {
     const ration = new ProbeRation({ clock, isExempt: (host) => table.isNearby(host) });
     const visitor = new Visitor({ table, asker: this.#asker, ration, reach, ping, clock });
     this.visitor = visitor;
-    this.outbound = new Outbound({ table, visitor, now: () => clock.now(), random });
+    this.outbound = new Outbound({ table, visitor, reach, now: () => clock.now(), random });
     this.#exchange = new Exchange({ table, visitor, outbound: this.outbound, clock, random, log });
     this.#walks = this.#scope.own(new HopWalks({ table, visitor, clock }));
     this.#store = new RowStore({ database: deps.database, table, clock, log });

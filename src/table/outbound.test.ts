@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { FakeLink } from "../../test/support/fake-link.ts";
 import { type House, Village } from "../../test/support/village.ts";
 import type { NodeId } from "../core/index.ts";
+import type { Path, PathKind } from "../network/index.ts";
 import { Outbound } from "./outbound.ts";
 
 const never = new AbortController().signal;
@@ -103,6 +105,23 @@ describe("Outbound", () => {
     assert.deepEqual([...again.ids].sort(), anchors.sort());
   });
 
+  test("keeps the better path as soon as there is one, and the roundabout one no longer", async () => {
+    using lab = new Lab();
+    const [attic = assert.fail()] = lab.neighbours(1);
+    lab.me.knows(attic);
+    lab.me.links.set(attic.id, new PathLink(lab, attic.id, "relayed"));
+    await lab.fill();
+    const relayed = lab.me.links.get(attic.id);
+    assert.deepEqual([relayed?.path.kind, relayed?.holders], ["relayed", 1]);
+    const direct = new PathLink(lab, attic.id, "tcp4");
+    lab.me.links.set(attic.id, direct);
+    assert.deepEqual(lab.outbound.dropEnded(), []);
+    assert.deepEqual([relayed?.holders, direct.holders, lab.outbound.link(attic.id)], [0, 1, direct]);
+    lab.me.links.set(attic.id, new PathLink(lab, attic.id, "punched"));
+    lab.outbound.dropEnded();
+    assert.equal(lab.outbound.link(attic.id), direct);
+  });
+
   test("lets go of all links when it is disposed of", async () => {
     const lab = new Lab();
     lab.me.knows(...lab.neighbours(9));
@@ -113,12 +132,22 @@ describe("Outbound", () => {
   });
 });
 
+class PathLink extends FakeLink {
+  override readonly path: Path;
+
+  constructor(lab: Lab, peer: NodeId, kind: PathKind) {
+    super({ clock: lab.village.clock, peer, rttMs: () => 20 });
+    this.path = { kind, remote: "" };
+  }
+}
+
 class Lab implements Disposable {
   readonly village = new Village();
   readonly me: House = this.village.add(1);
   readonly deps = {
     table: this.me.table,
     visitor: this.me.visitor,
+    reach: this.me.reach,
     now: () => this.village.clock.now(),
     random: this.village.random,
   };

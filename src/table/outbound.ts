@@ -8,7 +8,7 @@
 
 import { type Random, shuffled } from "../base/index.ts";
 import { netgroup, type NodeId } from "../core/index.ts";
-import type { Link } from "../network/index.ts";
+import { betterThan, type Link, type Reach } from "../network/index.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { Row } from "./row.ts";
 import type { Visitor } from "./visitor.ts";
@@ -16,6 +16,7 @@ import type { Visitor } from "./visitor.ts";
 export interface OutboundDeps {
   readonly table: NodeTable;
   readonly visitor: Visitor;
+  readonly reach: Pick<Reach, "existing">;
   readonly now: () => number;
   readonly random: Random;
 }
@@ -68,12 +69,15 @@ export class Outbound implements Disposable {
     this.#nameAnchors();
   }
 
-  /** Lets go of links that ended and of rows that left. @returns whose links ended by themselves */
+  /** Lets go of links that ended, that were left for a better path, and of rows that left. @returns whose links ended by themselves */
   dropEnded(): readonly NodeId[] {
     const lost: NodeId[] = [];
     for (const [id, { link, keeping }] of this.#held) {
       const row = this.#deps.table.get(id);
-      if (link.open && row?.state === "verified") continue;
+      if (link.open && row?.state === "verified") {
+        this.#takeBetter(id, link);
+        continue;
+      }
       keeping[Symbol.dispose]();
       this.#held.delete(id);
       if (!link.open) lost.push(id);
@@ -110,6 +114,14 @@ export class Outbound implements Disposable {
     if (visit.kind !== "answered" || row.state !== "verified" || this.#held.has(row.id)) return false;
     this.#held.set(row.id, { link: visit.link, keeping: visit.link.keep() });
     return true;
+  }
+
+  /** Links through others are kept only for as long as there is no better one: the relay has others to pass on. */
+  #takeBetter(id: NodeId, link: Link): void {
+    const best = this.#deps.reach.existing(id);
+    if (best === undefined || best === link || !betterThan(best.path.kind, link.path.kind)) return;
+    this.#held.get(id)?.keeping[Symbol.dispose]();
+    this.#held.set(id, { link: best, keeping: best.keep() }); // in its old place: it lasted as long
   }
 
   #letGo(id: NodeId | undefined): void {

@@ -177,7 +177,7 @@ export class TableWorld {
     const ration = new ProbeRation({ clock, isExempt: () => true });
     const ping = async () => ({ rttMs: 30, jitterMs: 1 });
     const visitor = new Visitor({ table, asker, ration, reach, ping, clock });
-    const outbound = new Outbound({ table, visitor, now: () => clock.now(), random });
+    const outbound = new Outbound({ table, visitor, reach, now: () => clock.now(), random });
     const exchange = new Exchange(
       { table, visitor, outbound, clock, random, log: silentLog },
       feelers === undefined ? {} : { feelers },
