@@ -72,7 +72,7 @@ export class Network implements Reach, AsyncDisposable {
     this.#maxStrangersLinks = options.maxStrangersLinks ?? 64;
     this.#pool = this.#scope.own(new LinkPool(deps.clock));
     const find: UpgradesDeps["find"] = (target, link, signal) => this.#findBetter(target, link, signal);
-    this.#upgrades = this.#scope.own(new Upgrades({ clock: deps.clock, find }));
+    this.#upgrades = this.#scope.own(new Upgrades({ clock: deps.clock, log: deps.log, find }));
   }
 
   async link(target: Dialable, signal: AbortSignal): Promise<Link> {

@@ -3,7 +3,7 @@
  * seldom. New streams take the better path as soon as it is there; those that run finish where they are.
  */
 
-import { type Clock, isAbort, Scope } from "../base/index.ts";
+import { type Clock, isAbort, type Log, Scope } from "../base/index.ts";
 import type { NodeId } from "../core/index.ts";
 import { type Dialable, isRoundabout, type Link } from "./link.ts";
 
@@ -13,6 +13,7 @@ const OVER = new DOMException("the search for a better path is over", "AbortErro
 
 export interface UpgradesDeps {
   readonly clock: Clock;
+  readonly log: Log;
   /** Tries each way that is better than `link`. Undefined: there is none now. */
   readonly find: (target: Dialable, link: Link, signal: AbortSignal) => Promise<Link | undefined>;
 }
@@ -51,11 +52,22 @@ export class Upgrades implements AsyncDisposable {
     await this.#scope.close();
   }
 
+  /** A defect in one search must not end all the others. */
+  async #find(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
+    try {
+      return await this.#deps.find(target, link, signal);
+    } catch (error) {
+      if (isAbort(error, signal)) throw error;
+      this.#deps.log.error("looking for a better path failed", { node: target.id, error });
+      return undefined;
+    }
+  }
+
   async #search(search: Search, link: Link, signal: AbortSignal): Promise<void> {
     try {
       for (let tries = 0; ; tries++) {
         await this.#deps.clock.sleep(RESTS_MS[tries] ?? MOST_REST_MS, signal);
-        const better = await this.#deps.find(search.target, link, signal);
+        const better = await this.#find(search.target, link, signal);
         if (better === undefined) continue;
         this.start(search.target, better);
         return;

@@ -144,12 +144,12 @@ export class Answerer implements AsyncDisposable {
     try {
       take(pipeFrom(stream, await beGreeted(stream, { clock, random }, signal), peer));
     } catch (error) {
+      stream.destroy();
       if (isAbort(error, signal)) return;
       // One that somebody else opened: a defect in it must not end all the others.
       if (!(error instanceof Failure))
         log.error("taking in a punched stream failed", { node: shortNodeId(peer), error });
       else log.debug("a punched stream did not come up", { node: shortNodeId(peer), why: error.message });
-      stream.destroy();
     }
   }
 }

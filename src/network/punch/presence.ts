@@ -80,7 +80,7 @@ export class Presence implements AsyncDisposable {
       endpoints: await openEndpoints({ engine, clock, log }, options),
       bootstrap,
     });
-    if (answers) presence.#answerer = Answerer.open({ ...deps, dht: presence.dht });
+    await presence.answer(answers);
     log.info("the DHT is open", { port, reachable: publicHost !== undefined, answers });
     return presence;
   }
@@ -122,6 +122,21 @@ export class Presence implements AsyncDisposable {
 
   get isPublished(): boolean {
     return this.#published !== undefined;
+  }
+
+  /** Whether streams go through its ports, or are about to. */
+  get isUsed(): boolean {
+    return Array.from(this.dht.rawStreams).length > 0;
+  }
+
+  /** Lets others punch through to this node, or no more. What came before goes on. */
+  async answer(wanted: boolean): Promise<void> {
+    if (wanted) this.#answerer ??= Answerer.open({ ...this.#deps, dht: this.dht });
+    else {
+      await this.#sayGoodBye();
+      this.#answerer = undefined;
+      this.#published = undefined;
+    }
   }
 
   /** What is due by now. */

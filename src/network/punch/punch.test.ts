@@ -8,6 +8,7 @@ import { describe, test } from "node:test";
 import { freePorts, LOOPBACK, PunchLab, until } from "../../../test/support/punch-lab.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
 import { systemClock } from "../../base/index.ts";
+import { type Engine, loadEngine } from "./engine.ts";
 
 const SECRET = "correct horse battery staple";
 
@@ -112,10 +113,44 @@ describe("Punch", () => {
     await until(() => attic.punch.state.endpoints === 4);
     const pipe = await guest.punch.dial({ id: attic.identity.id, asks: true }, lab.signal);
     assert.equal(pipe.path.remote, `${LOOPBACK}:${port}`);
+    await until(() => attic.pipes.length === 1);
     attic.punch.setRole({ answers: false, port });
+    await until(() => !attic.punch.state.answers);
+    pipe.duplex.write("hello");
+    const [word] = (await attic.pipes[0]?.duplex.take(1).toArray()) ?? [];
+    assert.equal(String(word), "hello", "what runs goes on");
+    pipe.duplex.destroy();
     await until(() => attic.punch.state.endpoints === 0);
-    await until(() => pipe.duplex.destroyed);
-    assert.equal(attic.punch.state.answers, false);
+  });
+
+  test("answers again, or no more, while somebody is here", async () => {
+    await using lab = await PunchLab.open();
+    const port = await freePorts(1);
+    const attic = await lab.node({ answers: true, port });
+    const guest = await lab.node();
+    const pipe = await guest.punch.dial({ id: attic.identity.id, asks: true }, lab.signal);
+    await until(() => attic.pipes.length === 1);
+    attic.punch.setRole({ answers: false, port });
+    await until(() => !attic.punch.state.answers);
+    attic.punch.setRole({ answers: true, port });
+    await until(() => attic.punch.state.answers);
+    const other = await lab.node();
+    assert.equal((await other.punch.dial({ id: attic.identity.id, asks: true }, lab.signal)).peer, attic.identity.id);
+    assert.equal(pipe.duplex.destroyed, false);
+  });
+
+  test("says that the DHT does not answer, where its end closes in the middle of a question", async () => {
+    const mutableGet = () => Promise.reject(new Error("Node was destroyed"));
+    await using lab = await PunchLab.open();
+    const load = async (): Promise<Engine> => {
+      const engine = await loadEngine();
+      return { ...engine, openDht: (options) => Object.assign(engine.openDht(options), { mutableGet }) };
+    };
+    const { punch } = await lab.node({ load });
+    await assert.rejects(punch.find(lab.stranger(), lab.signal), {
+      code: "unreachable",
+      message: /does not answer: Node was destroyed/,
+    });
   });
 
   test("runs one end where enough others are reachable", async () => {

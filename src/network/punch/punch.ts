@@ -97,7 +97,7 @@ export interface PunchOptions extends DoorkeeperOptions {
 /** TCP gets a head start: where it can be had it is ten times as fast. */
 const HEAD_START_MS = 300;
 const TICK_MS = 30_000;
-/** While a node that wants to be found has met nobody yet. */
+/** While a node that wants to be found has met nobody yet, or waits for streams to end. */
 const EAGER_TICK_MS = 5_000;
 const SAVE_MS = 10 * 60_000;
 
@@ -194,7 +194,7 @@ export class Punch implements Passage, AsyncDisposable {
    */
   async find(id: NodeId, signal: AbortSignal): Promise<Found | undefined> {
     const { dht } = await this.#ready(signal);
-    const found = await orAborted(dht.mutableGet(Buffer.from(publicKeyFromNodeId(id))), signal);
+    const found = await orAborted(asked(dht.mutableGet(Buffer.from(publicKeyFromNodeId(id)))), signal);
     return found === null ? undefined : decodeKeyRecord(found.value);
   }
 
@@ -208,7 +208,8 @@ export class Punch implements Passage, AsyncDisposable {
       await using rest = new Scope(signal);
       const { nodes = [], isPublished = false } = this.#presence ?? {};
       const isAlone = this.#role.answers && (nodes.length === 0 || !isPublished);
-      const tickMs = isAlone ? EAGER_TICK_MS : TICK_MS;
+      const isBehind = this.#presence !== undefined && !isSame(this.#presence.role, this.#role);
+      const tickMs = isAlone || isBehind ? EAGER_TICK_MS : TICK_MS;
       await Promise.race([woken, this.#deps.clock.sleep(tickMs, rest.signal)]);
     }
   }
@@ -271,7 +272,13 @@ export class Punch implements Passage, AsyncDisposable {
 
   async #followRole(): Promise<void> {
     const role = this.#role;
-    if (this.#presence !== undefined && !isSame(this.#presence.role, role)) await this.#close();
+    const presence = this.#presence;
+    if (presence !== undefined) {
+      // Streams end with the ports that they go through: others are opened when there are none, or none that can live.
+      const stays = isSame(presence.role, role) || (presence.isUsed && !hasMoved(presence.role, role));
+      if (stays) await presence.answer(role.answers);
+      else await this.#close();
+    }
     // The first node of a network has nobody to ask. Who does not lend opens nothing before he dials.
     if (role.answers && (role.publicHost !== undefined || this.#hasSomebodyToAsk())) await this.#open();
   }
@@ -344,10 +351,23 @@ export class Punch implements Passage, AsyncDisposable {
   }
 }
 
+/** The library's errors are of many kinds, as when its end is closed in the middle of a question. @throws {Failure} unreachable */
+async function asked<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new Failure("unreachable", `the DHT does not answer: ${cleanText(reasonOf(cause), 120)}`, { cause });
+  }
+}
+
 /** What the other nodes say of this one's address. */
 function seenBy(dht: Dht | undefined): Pick<PunchState, "randomized" | "seenAs"> {
   if (dht === undefined || dht.host === null) return { randomized: undefined, seenAs: undefined };
   return { randomized: dht.randomized, seenAs: { host: dht.host, port: dht.port } };
+}
+
+function hasMoved(from: PunchRole, to: PunchRole): boolean {
+  return from.publicHost !== undefined && to.publicHost !== undefined && from.publicHost !== to.publicHost;
 }
 
 function isSame(one: PunchRole, other: PunchRole): boolean {
