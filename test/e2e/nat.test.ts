@@ -130,13 +130,33 @@ describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 250_000, concur
       const { garage, attic, desk } = net.nodes;
       await serve(garage, attic, desk);
       await befriend([attic, desk], [garage]);
+      const crossed = await watched(net.lab.router("attic"), [attic, desk]);
       await desk.join(attic);
+      await desk.json("ping", "attic", "--count", "5");
+      await desk.json("ping", "garage", "--count", "1");
       const address = (await attemptsOf(desk, "attic")).find(({ outcome }) => outcome === "open")?.address ?? "none";
       assert.ok(address === `${attic.host.ip4}:8088` || address.startsWith("[fe80:"), address); // one of them wins
       await net.lab.router("attic").outside.unplug();
       await desk.json("stop");
       await serve(desk);
       assert.match((await pinged(desk, "attic")).path ?? "none", /^tcp[46]$/);
+      const { eachOther, elsewhere } = await crossed();
+      assert.ok(elsewhere > 0, "the router does count");
+      assert.equal(eachOther, 0);
+    });
+
+    test("meet where there is no internet from the start", async () => {
+      await using net = await NetnsNodes.online("(attic desk):nat", {}, signal);
+      const { attic, desk } = net.nodes;
+      const router = net.lab.router("attic");
+      await router.outside.unplug();
+      const crossed = await watched(router, [attic, desk]);
+      await serve(attic, desk);
+      await desk.join(attic);
+      assert.match((await pinged(desk, "attic")).path ?? "none", /^tcp[46]$/);
+      const address = (await attemptsOf(desk, "attic")).find(({ outcome }) => outcome === "open")?.address ?? "none";
+      assert.ok(address === `${attic.host.ip4}:8088` || address.startsWith("[fe80:"), address);
+      assert.equal((await crossed()).eachOther, 0);
     });
 
     test("are not taken for those who have their addresses in another house", async () => {
@@ -160,6 +180,33 @@ const PROCESS_MS = 3_000;
 
 /** Whoever has no answer by then asks again. */
 const PING_MS = 2_000;
+
+interface Crossed {
+  /** Packets from one of the nodes to another of them. */
+  readonly eachOther: number;
+  /** And to anybody else. */
+  readonly elsewhere: number;
+}
+
+/** Has the router of a house count what it passes on for these nodes. */
+async function watched(
+  { outside }: { readonly outside: NetnsNode["host"] },
+  nodes: readonly NetnsNode[],
+): Promise<() => Promise<Crossed>> {
+  const all = `{ ${nodes.map(({ host }) => host.ip4).join(", ")} }`;
+  // Where Docker was, the kernel shows nft what a switch passes on as well, which is not what a router does.
+  await outside.run(["sh", "-c", "sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true"], signal);
+  const nft = async (words: string) => await outside.run(["nft", words], signal);
+  await nft("add table inet watch");
+  await nft("add chain inet watch forward { type filter hook forward priority -5; }");
+  await nft(`add rule inet watch forward ip saddr ${all} ip daddr ${all} counter`);
+  await nft(`add rule inet watch forward ip saddr ${all} ip daddr != ${all} counter`);
+  return async () => {
+    const counts = (await nft("list chain inet watch forward")).matchAll(/counter packets (\d+)/g);
+    const [eachOther = Number.NaN, elsewhere = Number.NaN] = Array.from(counts, ([, count]) => Number(count));
+    return { eachOther, elsewhere };
+  };
+}
 
 interface Ping {
   readonly path?: string;
