@@ -17,6 +17,8 @@ export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 const BUDGET_BYTES = 16 * 1024 * 1024;
 /** Below this a stream crawls, whatever the line. */
 const MIN_WINDOW_BYTES = 128 * 1024;
+/** Node ends a session with more than ten settings that are not acknowledged. From the whole window to the least it is halved six times. */
+const MAX_UNTOLD = 8;
 /** The sum is looked at after this much has come in, so a look costs nothing per chunk. */
 const LOOK_EVERY_BYTES = 512 * 1024;
 
@@ -25,6 +27,9 @@ export class UnreadBytes {
   readonly #streams = new Set<Http2Stream>();
   #sinceLook = 0;
   #window = STREAM_WINDOW_BYTES;
+  #told = STREAM_WINDOW_BYTES;
+  /** Words of it that the other end has not acknowledged. */
+  #untold = 0;
 
   constructor(session: Http2Session) {
     this.#session = session;
@@ -75,8 +80,19 @@ export class UnreadBytes {
     const share = Math.max(0, BUDGET_BYTES - this.total) / Math.max(1, this.#streams.size);
     const power = 2 ** Math.floor(Math.log2(share));
     const window = Math.min(STREAM_WINDOW_BYTES, Math.max(MIN_WINDOW_BYTES, power));
-    if (window === this.#window || this.#session.destroyed || this.#session.closed) return;
     this.#window = window;
-    this.#session.settings({ initialWindowSize: window });
+    this.#tellWindow();
+  }
+
+  /** A smaller window at once, a larger one when no word of it is under way: streams may come and go by the hundred within a round trip. */
+  #tellWindow(): void {
+    const most = this.#window < this.#told ? MAX_UNTOLD : 1;
+    if (this.#window === this.#told || this.#untold >= most || this.#session.destroyed || this.#session.closed) return;
+    this.#untold++;
+    this.#told = this.#window;
+    this.#session.settings({ initialWindowSize: this.#told }, () => {
+      this.#untold--;
+      this.#tellWindow(); // it may be another by now
+    });
   }
 }
