@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { bubblewrapSkip } from "../support/bubblewrap-world.ts";
 import { LendingLab } from "../support/lending-lab.ts";
+import { EXAMPLES, runExample, touchFarm } from "../support/run-example.ts";
 
-const EXAMPLES = join(import.meta.dirname, "../../examples");
-const BIN = join(import.meta.dirname, "../../src/cli/bin.ts");
-
-describe("Dask", { skip: whyNot(), timeout: 240_000 }, () => {
+describe("Dask", { skip: whyNot(), timeout: 300_000 }, () => {
   test("has a cluster over a group without a network, whose workers exchange what they compute", async () => {
     await using lab = await LendingLab.open();
-    const words = ["--count", "3", "--near", "--name", "box", "--group", "farm", "--network", "none"];
-    const touched = await lab.barn("touch", ...words, "--memory", "768M");
+    const touched = await touchFarm(lab);
     assert.equal(touched.exit, 0, touched.lines.join("\n"));
-    const { out, err, code } = await run(lab, ["farm", join(EXAMPLES, "dask-product.py")]);
+    const { out, err, code } = await runExample(lab, ["dask.sh", "farm", join(EXAMPLES, "dask-product.py")]);
     assert.equal(code, 0, err);
     const [, workers, bytes, trace] = /^workers (\d+)\n.* (\d+)\ntrace (\d+)\n$/.exec(out) ?? [];
     assert.equal(workers, "3", out);
@@ -29,20 +24,6 @@ describe("Dask", { skip: whyNot(), timeout: 240_000 }, () => {
     assert.doesNotMatch(String(left.stdout), /distributed/);
   });
 });
-
-async function run(lab: LendingLab, words: readonly string[]) {
-  const home = lab.machines.homeOf("barn");
-  const child = spawn(join(EXAMPLES, "dask.sh"), words, {
-    env: { ...process.env, HOME: join(home, ".."), P2PRC_HOME: home, P2PRC: `${process.execPath} ${BIN}` },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [out, err, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, "close") as Promise<[number]>,
-  ]);
-  return { out, err, code };
-}
 
 /** Of x.T @ x: the squares of all numbers in x. */
 function expectedTrace(): number {

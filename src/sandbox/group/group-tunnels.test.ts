@@ -34,6 +34,7 @@ describe("tunnels of groups", () => {
       address: "127.77.0.2",
       name: "box2",
       ports: [8_786, 9_000, 9_001],
+      alone: [9_000, 9_001],
     });
     lab.gate(1).open(7, { place: 2, port: 9_001 });
     lab.gate(1).say("data", 7, "hello");

@@ -59,9 +59,9 @@ export class TunnelEnd {
       } catch (error) {
         if (isAbort(error, signal)) return;
         if (!(error instanceof Failure)) throw error;
+        if (this.#state.kind !== "away")
+          this.#deps.log.info("a sandbox is away from its tunnel", { sandbox: this.seat.name, why: error.message });
         this.#become(error.code === "not-found" ? { kind: "ended" } : { kind: "away", why: error });
-        if (error.code === "not-found") return;
-        this.#deps.log.info("a sandbox is away from its tunnel", { sandbox: this.seat.name, why: error.message });
       }
       await this.#deps.clock.sleep(pauseMs, signal).catch(() => undefined); // it aborted
       pauseMs = Math.min(pauseMs * 2, MAX_AGAIN_MS);

@@ -96,6 +96,8 @@ export class Tunnel implements AsyncDisposable {
 
   #planFor(seat: TunnelSeat): Plan {
     const { id, members } = this.#row;
+    const all = members.flatMap((member) => portsOf(this.#row, member));
+    const shared = new Set(all.filter((port, at) => all.indexOf(port) !== at));
     return {
       number: this.#plan,
       mark: id,
@@ -107,6 +109,7 @@ export class Tunnel implements AsyncDisposable {
           address: this.#address(member.place),
           name: member.name,
           ports: portsOf(this.#row, member),
+          alone: portsOf(this.#row, member).filter((port) => !shared.has(port)),
         })),
     };
   }

@@ -41,6 +41,19 @@ describe("the gate", { skip: process.platform !== "linux", timeout: 60_000 }, ()
     await assert.rejects(once(socket, "end"), { code: "ECONNRESET" });
   });
 
+  test("listens at 127.0.0.1 for what a neighbour alone has", async () => {
+    await using here = await Here.open();
+    const port = await freePort("127.0.0.1");
+    await here.plan({ neighbours: [{ place: 2, address: NEIGHBOUR, name: "box2", ports: [port], alone: [port] }] });
+    for (const [strand, host] of [
+      [1, "127.0.0.1"],
+      [2, NEIGHBOUR],
+    ] as const) {
+      connect(port, host).on("error", () => undefined); // the gate ends first
+      await here.until(() => here.kindsOn(strand) === "open");
+    }
+  });
+
   test("passes on the end of either way by itself", async () => {
     await using here = await Here.open();
     const { port } = await here.plan();
@@ -171,8 +184,8 @@ class Here implements AsyncDisposable {
 
   /** One neighbour with one port, unless said otherwise. Resolves when it is followed. */
   async plan(choices: { readonly port?: number; readonly neighbours?: Plan["neighbours"] } = {}) {
-    const port = choices.port ?? (await this.#freePort());
-    const neighbours = choices.neighbours ?? [{ place: 2, address: NEIGHBOUR, name: "box2", ports: [port] }];
+    const port = choices.port ?? (await freePort(NEIGHBOUR));
+    const neighbours = choices.neighbours ?? [{ place: 2, address: NEIGHBOUR, name: "box2", ports: [port], alone: [] }];
     const number = ++this.#plans;
     this.pieces.length = 0;
     this.say("plan", 0, JSON.stringify({ number, mark: "grp", own: { address: OWN, name: "box1" }, neighbours }));
@@ -228,15 +241,15 @@ class Here implements AsyncDisposable {
     }
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
 
-  async #freePort(): Promise<number> {
-    const server = createServer().listen(0, NEIGHBOUR);
-    await once(server, "listening");
-    const { port } = server.address() as { port: number };
-    server.close();
-    await once(server, "close");
-    return port;
-  }
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 async function readAll(socket: Socket): Promise<Buffer> {

@@ -78,9 +78,11 @@ class Gate {
 
   async #follow({ number, mark, own, neighbours }: Plan): Promise<void> {
     this.#own = own.address;
-    const wanted = new Map<string, Neighbour>(
-      neighbours.flatMap((each) => each.ports.map((port) => [`${each.address}:${port}`, each] as const)),
-    );
+    const wanted = new Map<string, Neighbour>();
+    for (const each of neighbours) {
+      for (const port of each.ports) wanted.set(`${each.address}:${port}`, each);
+      for (const port of each.alone) wanted.set(`127.0.0.1:${port}`, each);
+    }
     for (const [key, { server, again }] of this.#listening) {
       if (wanted.has(key)) continue;
       again();
@@ -96,9 +98,10 @@ class Gate {
   }
 
   /** Resolves when it listens, or when it is known why not. */
-  async #listen(key: string, { place, address }: Neighbour): Promise<void> {
+  async #listen(key: string, { place }: Neighbour): Promise<void> {
     if (this.#listening.has(key)) return;
-    const port = Number(key.slice(key.indexOf(":") + 1));
+    const [address, digits] = key.split(":");
+    const port = Number(digits);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
       this.#accept(socket, { place, port }),
     );

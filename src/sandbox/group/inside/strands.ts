@@ -34,6 +34,8 @@ export interface Neighbour {
   readonly address: string;
   readonly name: string;
   readonly ports: readonly number[];
+  /** Those that no other member has: they lead to it from 127.0.0.1, too, for programs that know no other address than that. */
+  readonly alone: readonly number[];
 }
 
 /** From the gate, after a plan and whenever it changes. */
