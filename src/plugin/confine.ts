@@ -81,6 +81,9 @@ export function confinedFiles(targets: readonly Target[], privateKey: string): R
   };
 }
 
+/** As Ansible's own default: all wait for the slowest before the next task, and each handshake is dear. */
+export const PERSIST_S = 60;
+
 export const CONFINED_SSH = `Host *.p2prc
   ProxyCommand python3 -I ${WORK}/gate.py ${WORK}/gate %n
   IdentityFile ${WORK}/key
@@ -95,5 +98,5 @@ export const CONFINED_SSH = `Host *.p2prc
   LogLevel ERROR
   ControlMaster auto
   ControlPath /tmp/m-%C
-  ControlPersist 10
+  ControlPersist ${PERSIST_S}
 `;

@@ -7,7 +7,7 @@ import { getuid } from "node:process";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, Scope } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
-import { confine, CONFINED_SSH, confinedFiles, findBubblewrap, WORK } from "./confine.ts";
+import { confine, CONFINED_SSH, confinedFiles, findBubblewrap, PERSIST_S, WORK } from "./confine.ts";
 import type { StoredPlugin } from "./contract.ts";
 import type { PlaybookEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
@@ -145,7 +145,8 @@ function playbookWords({ plugin, check, diff, startAt }: PluginWish): readonly s
 
 function ownSsh(config: string): string {
   const quoted = config.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
-  return `Include "${quoted}"\nHost *.p2prc\n  BatchMode yes\n  LogLevel ERROR\n`;
+  const first = `Host *.p2prc\n  BatchMode yes\n  LogLevel ERROR\n  ControlPersist ${PERSIST_S}\n`; // what comes first counts
+  return `${first}Match all\nInclude "${quoted}"\n`;
 }
 
 /** The person's own, but for what would turn Ansible another way. */

@@ -35,7 +35,7 @@ const MANIFEST = {
   parameters: { text: { type: "string" }, times: { type: "integer", default: 1 } },
 };
 
-describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
+describe("p2prc plugin", { skip, timeout: 240_000 }, () => {
   let lab: PluginLab;
   before(async () => {
     lab = await PluginLab.open();
@@ -202,6 +202,33 @@ describe("p2prc plugin", { skip, timeout: 120_000 }, () => {
     await lab.ok("rm", "odd");
   });
 
+  test("goes on with the others when a sandbox dies under it, and says which one is left", async () => {
+    const site = `- hosts: all
+  gather_facts: false
+  tasks:
+    - name: wait
+      shell: touch /tmp/waits; while test ! -e /tmp/enough; do sleep 0.2; done
+    - name: last
+      command: "true"
+`;
+    await lab.ok("touch", "--near", "--count", "2", "--name", "mortal", "--group", "mortals", "--network", "none");
+    await lab.ok("plugin", "add", await lab.plugin("waiter", { "site.yml": site }));
+    const running = await lab.start("plugin", "run", "waiter", "mortals");
+    for (const box of ["mortal1", "mortal2"]) {
+      const waits = "until test -e /tmp/waits; do sleep 0.2; done";
+      await lab.ok("exec", box, "--", "sh", "-c", waits);
+    }
+    assert.equal((await lab.attic("kick", "mortal2")).exit, 0);
+    await lab.ok("exec", "mortal1", "--", "touch", "/tmp/enough");
+    const { exit, lines } = await running.ended;
+    const said = lines.join("\n");
+    assert.equal(exit, 4, said);
+    assert.match(said, /^mortal1 +✓ wait {2}✓ last$/mu);
+    assert.match(said, /^mortal2 +✗ wait$/mu);
+    assert.match(said, /again: p2prc plugin run waiter mortal2 --resume/u);
+    await lab.p2prc("rm", "mortals");
+  });
+
   test("keeps the log of each run, and nothing else of it", async () => {
     const runs = join(lab.home, "plugin-runs");
     const [first = "", ...more] = await readdir(runs);
@@ -241,6 +268,10 @@ class PluginLab implements AsyncDisposable {
 
   async p2prc(...words: string[]): Promise<Said> {
     return await this.#machines.run("barn", words);
+  }
+
+  async attic(...words: string[]): Promise<Said> {
+    return await this.#machines.run("attic", words);
   }
 
   async start(...words: string[]): Promise<Running> {
