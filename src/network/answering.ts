@@ -25,6 +25,7 @@ import { keepAlive } from "./keep-alive.ts";
 import { keepReading } from "./keep-reading.ts";
 import { endLateBody } from "./late-body.ts";
 import type { Path } from "./link.ts";
+import { carriesLink } from "./link-inside.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 /** A client without a key reads one page and goes. */
@@ -56,6 +57,8 @@ interface Inbound {
   readonly path: Path;
   readonly watched: boolean;
   streams: number;
+  /** Of these, those that carry links. */
+  linksInside: number;
   idleSince: number;
 }
 
@@ -171,7 +174,16 @@ export class Answering implements AsyncDisposable {
     this.#callers.set(session, caller);
     this.#makeRoom();
     const { duplex, path } = pipe;
-    const inbound = { session, duplex, caller, path, watched, streams: 0, idleSince: this.#clock.now() };
+    const inbound = {
+      session,
+      duplex,
+      caller,
+      path,
+      watched,
+      streams: 0,
+      linksInside: 0,
+      idleSince: this.#clock.now(),
+    };
     this.#inbound.set(session, inbound);
     const life = new Scope(this.#scope.signal);
     session.once("close", () => {
@@ -198,14 +210,18 @@ export class Answering implements AsyncDisposable {
     const unread = new UnreadBytes(session);
     const reading = { duplex: pipe.duplex, bytesRead: () => pipe.bytesRead(), isBusy: () => inbound.streams > 0 };
     const streamOpened = keepReading(reading, this.#clock, life);
-    session.on("stream", (stream: ServerHttp2Stream, { ":method": method }: IncomingHttpHeaders) => {
+    session.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      const { ":method": method, ":authority": target } = headers;
+      const inside = Number(method === "CONNECT" && carriesLink(target));
       inbound.streams++;
+      inbound.linksInside += inside;
       streamOpened();
       unread.watch(stream);
       if (method !== "CONNECT" && !stream.endAfterHeaders) endLateBody(stream, this.#clock, life.signal);
       stream.on("error", () => {}); // whoever reads or writes hears of it
       stream.once("close", () => {
         inbound.streams--;
+        inbound.linksInside -= inside;
         inbound.idleSince = this.#clock.now();
       });
     });
@@ -216,7 +232,7 @@ export class Answering implements AsyncDisposable {
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
-      isBusy: () => inbound.streams > 0,
+      isBusy: () => inbound.streams > inbound.linksInside,
       answers: { isWatched: () => inbound.watched },
       dead: () => void pipe.duplex.destroy(),
     };

@@ -15,6 +15,7 @@ import type { Pipe } from "./carrier.ts";
 import { sessionOptions, widen } from "./http2-settings.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { keepReading } from "./keep-reading.ts";
+import { carriesLink } from "./link-inside.ts";
 import type { Link, LinkReply, LinkRequest, Path } from "./link.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
@@ -35,6 +36,8 @@ export class H2Link implements Link {
   #holders = 0;
   #keepers = 0;
   #streams = 0;
+  /** Of these, those that carry links. */
+  #linksInside = 0;
   #idleSince: number;
   #why: Failure | undefined;
 
@@ -74,7 +77,7 @@ export class H2Link implements Link {
     const watched = {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
-      isBusy: () => this.#holders + this.#streams > 0,
+      isBusy: () => this.#holders + this.#streams - this.#linksInside > 0,
       dead: (why: Failure) => this.#end(why),
     };
     this.#scope.spawn((signal) => keepAlive(watched, clock, signal));
@@ -97,6 +100,10 @@ export class H2Link implements Link {
 
   async connect(target: string, signal: AbortSignal): Promise<Duplex> {
     const stream = this.#open({ ":method": "CONNECT", ":authority": encodeTarget(target) }, false);
+    if (carriesLink(target)) {
+      this.#linksInside++;
+      stream.once("close", () => this.#linksInside--);
+    }
     const { ":status": status = 0 } = await this.#head(stream, signal);
     if (status === constants.HTTP_STATUS_OK) return stream;
     const text = await readText(stream, 4_096, signal);

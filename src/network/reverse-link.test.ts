@@ -21,6 +21,24 @@ describe("a reverse link", { timeout: 20_000 }, () => {
     await link.ended;
   });
 
+  test("is watched no closer for a link inside that is idle, but for anything else", async () => {
+    for (const { target, closely } of [
+      { target: "arrive:barn", closely: false },
+      { target: "port:8080", closely: true },
+    ]) {
+      await using lab = await Lab.open();
+      const { asking } = await lab.dial();
+      const stream = await asking.connect(target, new AbortController().signal);
+      stream.on("error", () => undefined);
+      await lab.pass(60);
+      lab.internet.silence("192.0.2.1");
+      await lab.pass(16);
+      assert.equal(asking.open, !closely, target);
+      await lab.pass(44);
+      assert.equal(asking.open, false, target);
+    }
+  });
+
   test("ends on both sides when whoever dialled closes it", async () => {
     await using lab = await Lab.open();
     const { link, asking } = await lab.dial();
@@ -79,7 +97,7 @@ class Lab implements AsyncDisposable {
     const answering = this.#scope.own(new Answering(clock, { isKnown: () => true }));
     answering.attach(
       () => undefined,
-      () => undefined,
+      (tunnel) => void tunnel.accept(),
     );
     const carrier = this.internet.carrier(id, host);
     const isKnown = () => true;
