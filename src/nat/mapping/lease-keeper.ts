@@ -93,7 +93,7 @@ async function mapAll(mapper: Mapper, { deps, ports }: Task, signal: AbortSignal
   try {
     await renew(held, ports, signal);
   } catch (error) {
-    await giveBack(held, deps.clock);
+    await giveBack(held, deps);
     throw error;
   }
   note(held, deps);
@@ -148,7 +148,7 @@ async function lookAfter(held: Held, { deps, ports }: Task, signal: AbortSignal)
       note(held, deps);
     }
   } finally {
-    await giveBack(held, clock);
+    await giveBack(held, deps);
     await held.mapper[Symbol.asyncDispose]();
   }
 }
@@ -166,7 +166,7 @@ async function stillHolds({ mapper, leases }: Held, clock: Clock, signal: AbortS
 }
 
 /** With a time of its own: what asked for it has usually ended. */
-async function giveBack(held: Held, clock: Clock): Promise<void> {
+async function giveBack(held: Held, { clock, gateway, own, log }: LeaseKeeperDeps): Promise<void> {
   const leases = held.leases;
   held.leases = [];
   const late = () => new Failure("timed-out", "the router does not answer");
@@ -177,6 +177,11 @@ async function giveBack(held: Held, clock: Clock): Promise<void> {
   try {
     await within({ clock, timeoutMs: GIVE_BACK_MS, late }, work, own);
   } catch (error) {
-    if (!(error instanceof Failure)) throw error; // they end by themselves, with their leases
+    if (!(error instanceof Failure)) throw error;
+    // As when this machine has another address by now: nobody else may close what that one opened.
+    const ports = leases.map(({ protocol, external }) => `${protocol} ${external}`);
+    const endInS = Math.max(0, ...leases.map(({ lifetimeS }) => lifetimeS));
+    const facts = { router: gateway.address, own, ports, endInS, why: error.message };
+    log.info("the router did not take its ports back, which end with their leases", facts);
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
-import { Scope, seededRandom, silentLog } from "../../base/index.ts";
+import { type Facts, Scope, seededRandom, silentLog } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
 import type { Gateway } from "./gateways.ts";
 import type { Lease, Mapper, OpenMapper, Wish } from "./mapper.ts";
@@ -52,6 +52,8 @@ describe("PortMapping", () => {
     await lab.clock.advance(1_000);
     await closing;
     assert.equal(lab.clock.sleeperCount, 0);
+    const [[, facts] = []] = lab.logged.filter(([words]) => /end with their leases/.test(words));
+    assert.deepEqual([facts?.["ports"], facts?.["endInS"]], [["tcp 8088", "udp 8088", "udp 8089"], 7_200]);
   });
 
   test("renews at half the life of a lease", async () => {
@@ -209,6 +211,7 @@ class Lab implements AsyncDisposable {
   readonly router = new FakeRouter(this.clock);
   readonly refuses = new Set<Method>();
   readonly changes: Mapped[] = [];
+  readonly logged: (readonly [string, Facts | undefined])[] = [];
   readonly mapping: PortMapping;
   wanted: Wanted | undefined = WANTED;
   gateways: readonly Gateway[] = [GATEWAY];
@@ -226,7 +229,7 @@ class Lab implements AsyncDisposable {
         openers: [this.#way("PCP"), this.#way("UPnP")],
         clock: this.clock,
         random: seededRandom(1),
-        log: silentLog,
+        log: { ...silentLog, info: (words, facts) => void this.logged.push([words, facts]) },
       },
       options,
     );

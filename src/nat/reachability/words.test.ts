@@ -38,6 +38,12 @@ describe("describeReach", () => {
     assert.match(words(findings, "UPnP"), /the router says its address is 8\.8\.8\.8, and others see 20\.7\.7\.7/);
   });
 
+  test("says that a router lies about its address though it lets others in", () => {
+    const { findings, reachableBy } = describe_({ verdict: through("open"), ports: { ...ports, external: "8.8.8.8" } });
+    assert.match(words(findings, "UPnP"), /verified by 2 peers, though the router says its address is 8\.8\.8\.8$/);
+    assert.deepEqual(reachableBy, ["direct connections (IPv4)", "punching"]);
+  });
+
   test("does not call a mapping verified that one node alone got through", () => {
     const verdict = judge([{ candidate: mapped, answers: [answer("a", "open", EXTERNAL)] }]);
     const { findings, reachableBy } = describe_({ verdict, ports });

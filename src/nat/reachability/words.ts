@@ -117,8 +117,10 @@ function mappedFinding(
   const other = tcp === self.port ? "" : ` (${self.port} is another program's there)`;
   const what = `mapped ${tcp}${other} tcp${ports.udp ? "+udp" : ""}`;
   const found = verdict.addresses.find(({ origin, address }) => origin === "mapped" && !isIPv6(address));
-  if (found?.finding === "verified")
-    return { about, ok: true, words: `${what}, verified by ${people(found.reachedBy)}` };
+  if (found?.finding === "verified") {
+    const lie = isBehindAnother(ports, found) ? `, though the router says its address is ${ports.external}` : "";
+    return { about, ok: true, words: `${what}, verified by ${people(found.reachedBy)}${lie}` };
+  }
   if (found === undefined || found.finding === "unsure" || found.finding === "untried")
     return { about, ok: true, words: `${what}, not verified: fewer than two nodes could be asked` };
   const why = whyNotThrough(ports, found);
