@@ -16,7 +16,8 @@ export const grantOptions: readonly Option[] = [
   { flags: "--network <kind>", summary: "none, or the filtered internet (internet)", choices: ["none", "internet"] },
   { flags: "--ports <number>", summary: "ports reached in sandboxes at once (8)" },
   { flags: "--publish", summary: "ports may be opened to the public on this node" },
-  { flags: "--relay", summary: "this node passes links on for the guest" },
+  { flags: "--relay", summary: "this node passes links on for the guest, which is the default" },
+  { flags: "--no-relay", summary: "only as it does for strangers" },
 ];
 
 /** The fields of a grant in `--json`. */
@@ -31,7 +32,7 @@ export const grantFields = {
   network: "none or internet",
   ports: "ports reached at once",
   publish: "whether ports may be opened to the public",
-  relay: "whether links are passed on",
+  relay: "whether links are passed on, more than for strangers",
   until: "when it ends, in milliseconds since 1970; absent: until it is revoked",
 } as const;
 
@@ -49,7 +50,7 @@ export function formatGrant(grant: Grant): string {
     `${formatDuration(grant.maxLifetimeMs)} each`,
     grant.network === "none" ? "no network" : "filtered internet",
     ...(grant.publish ? ["public ports"] : []),
-    ...(grant.relay ? ["relay"] : []),
+    ...(grant.relay ? [] : ["no relay"]),
   ].join(", ");
 }
 

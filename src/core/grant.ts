@@ -42,7 +42,7 @@ export type Grant = Static<typeof Grant>;
 
 /**
  * What a guest gets where the owner says no more: two sandboxes of 1 core, 1 GiB and 10 GiB, for a working
- * day, with the filtered internet; no GPU, nothing in public.
+ * day, with the filtered internet and links passed on; no GPU, nothing in public.
  */
 export const defaultGrant: Grant = Object.freeze({
   kind: "guest",
@@ -55,7 +55,7 @@ export const defaultGrant: Grant = Object.freeze({
   network: "internet",
   ports: 8,
   publish: false,
-  relay: false,
+  relay: true,
 });
 
 /** What a guest would have in all, the new sandbox included. What it leaves out it does not want. */

@@ -15,7 +15,7 @@ const grant = {
   network: "internet",
   ports: 8,
   publish: false,
-  relay: false,
+  relay: true,
 } as const;
 const row = {
   id: "k3f9",

@@ -13,7 +13,6 @@ export const grant = command<GrantWords>({
     { flags: "--no-own", summary: "a guest like others" },
     ...grantOptions,
     { flags: "--no-publish", summary: "no public ports" },
-    { flags: "--no-relay", summary: "no links passed on" },
   ],
   about:
     "Changes what is named and leaves the rest as it was. It holds at once for what is asked from now on; sandboxes that run keep what they have until their time is over (`p2prc kick` ends one). `p2prc revoke` ends everything.",
