@@ -170,12 +170,12 @@ async function giveBack(held: Held, { clock, gateway, own, log }: LeaseKeeperDep
   const leases = held.leases;
   held.leases = [];
   const late = () => new Failure("timed-out", "the router does not answer");
-  const own = new AbortController().signal;
+  const ending = new AbortController().signal;
   const work = async (signal: AbortSignal) => {
     for (const lease of leases) await held.mapper.unmap(lease, signal);
   };
   try {
-    await within({ clock, timeoutMs: GIVE_BACK_MS, late }, work, own);
+    await within({ clock, timeoutMs: GIVE_BACK_MS, late }, work, ending);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     // As when this machine has another address by now: nobody else may close what that one opened.
