@@ -22,6 +22,14 @@ test("a trusted crowd has all places, is not interrupted by itself, and makes ro
   assert.deepEqual(lab.dropped, ["t1"]);
 });
 
+test("groups that share take from each other: the oldest of the largest one goes", () => {
+  const lab = new Lab({ max: 6, maxPerGroup: 3, maxPerShare: 4 });
+  for (const name of ["a1@x", "b1@x", "b2@x", "b3@x", "c1@y", "d1@x"]) lab.come(name);
+  assert.deepEqual(lab.dropped, ["b1@x"]);
+  for (const name of ["e1@y", "f1@z"]) lab.come(name);
+  assert.deepEqual(lab.dropped, ["b1@x", "b2@x"]);
+});
+
 test("a place is free again when its holder is done", () => {
   const lab = new Lab({ max: 1, maxPerGroup: 1 });
   lab.come("a1");
@@ -30,7 +38,7 @@ test("a place is free again when its holder is done", () => {
   assert.deepEqual(lab.dropped, []);
 });
 
-/** Newcomers by name: the letter is the group, `t` the trusted one. */
+/** Newcomers by name: the letter is the group, `t` the trusted one; what follows `@` is the share. */
 class Lab {
   readonly dropped: string[] = [];
   readonly #halfOpen: HalfOpen;
@@ -42,7 +50,14 @@ class Lab {
 
   come(name: string): boolean {
     const group = name.slice(0, 1);
-    const newcomer = { group, isTrusted: group === "t", destroy: () => void this.dropped.push(name) };
+    const [, share] = name.split("@");
+    const isTrusted = group === "t";
+    const newcomer = {
+      group,
+      isTrusted,
+      destroy: () => void this.dropped.push(name),
+      ...(share === undefined ? {} : { share }),
+    };
     this.#newcomers.set(name, newcomer);
     return this.#halfOpen.add(newcomer);
   }

@@ -2,12 +2,15 @@
  * Those who have connected and not yet said who they are.
  *
  * There is room for few, and whoever only connects pays nothing. So one machine holds few of the places,
- * and when all are taken the one that has waited longest in the largest group goes, not the one who comes.
+ * and when all are taken the one that has waited longest in the largest group goes, not the one who comes. Groups that came the same
+ * way may have a share that is theirs together.
  */
 
 export interface Newcomer {
   /** One machine, see `remoteGroup`. */
   readonly group: string;
+  /** Of several groups: whoever names them answers for them together. @default the group's own */
+  readonly share?: string;
   /** Where many who mean well may come at once: each of them is turned away rather than interrupted. */
   readonly isTrusted: boolean;
   destroy(): void;
@@ -16,6 +19,8 @@ export interface Newcomer {
 export interface HalfOpenOptions {
   readonly max: number;
   readonly maxPerGroup: number;
+  /** @default as many as there are */
+  readonly maxPerShare?: number;
 }
 
 export class HalfOpen {
@@ -29,15 +34,15 @@ export class HalfOpen {
 
   /** @returns whether there is a place for it, until `delete` */
   add(newcomer: Newcomer): boolean {
-    const groups = Map.groupBy(this.#all, ({ group }) => group);
-    const own = groups.get(newcomer.group) ?? [];
-    const { max, maxPerGroup } = this.#options;
+    const all = [...this.#all];
+    const own = all.filter(({ group }) => group === newcomer.group);
+    const sharing = all.filter((other) => shareOf(other) === shareOf(newcomer));
+    const { max, maxPerGroup, maxPerShare = max } = this.#options;
     if (newcomer.isTrusted ? own.length >= max : own.length >= maxPerGroup) {
       if (newcomer.isTrusted) return false;
       this.#drop(own);
-    } else if (this.#all.size >= max) {
-      this.#drop([...groups.values()].reduce((largest, group) => (group.length > largest.length ? group : largest)));
-    }
+    } else if (sharing.length >= maxPerShare) this.#drop(largest(sharing, ({ group }) => group));
+    else if (all.length >= max) this.#drop(largest(largest(all, shareOf), ({ group }) => group));
     this.#all.add(newcomer);
     return true;
   }
@@ -51,4 +56,14 @@ export class HalfOpen {
     this.#all.delete(oldest);
     oldest.destroy();
   }
+}
+
+function shareOf({ share, group }: Newcomer): string {
+  return share ?? group;
+}
+
+/** The largest part of them, in their order. */
+function largest(all: readonly Newcomer[], by: (each: Newcomer) => string): readonly Newcomer[] {
+  const parts = [...Map.groupBy(all, by).values()];
+  return parts.reduce((most, part) => (part.length > most.length ? part : most), []);
 }

@@ -4,7 +4,7 @@ export { ask, failureFrom, type Question, readText, wasTold, wholeBody } from ".
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Errand, openErrand } from "./errand.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
-export { type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
+export { type Brought, type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
 export {
   type Dialable,
   betterThan,

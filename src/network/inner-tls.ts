@@ -2,8 +2,9 @@
  * TLS inside a byte stream that another node passes on: what comes out is a pipe like one over TCP.
  *
  * The node in between sees ciphertext alone; what it drops, delays or changes, the handshake and the records notice. Those who
- * come through it are held to what those who come by TCP are: few handshakes at once, most of them not from one and the
- * same relay, and none that takes long.
+ * come through it are held to what those who come by TCP are: few handshakes at once and none that takes long, few of them of one
+ * asker or through one and the same relay. Known askers have places of their own. The relay says who asks: if it lies,
+ * those suffer who come through it, and a place of somebody known leads to nobody else.
  */
 
 import type { Duplex } from "node:stream";
@@ -23,16 +24,25 @@ export interface InnerTlsDeps {
 export interface InnerTlsOptions {
   /** From the open stream to a proven key. @default 10_000 */
   readonly handshakeTimeoutMs?: number;
-  /** Of those who come, under way at once. @default 64 */
+  /** Of those who come, under way at once; and as many of those who are known. @default 64 */
   readonly maxHandshakes?: number;
   /** Of these, through one relay. @default 16 */
   readonly maxHandshakesPerRelay?: number;
+  /** Of these, of one who asks. @default 4 */
+  readonly maxHandshakesPerAsker?: number;
 }
 
 /** Who passes it on, and what people call that. */
 export interface Passed {
   readonly via: NodeId;
   readonly remote: string;
+}
+
+/** Whom the relay says that it brings. */
+export interface Brought extends Passed {
+  readonly asker: string;
+  /** Own nodes, friends and guests. @default a stranger */
+  readonly isKnown?: boolean;
 }
 
 export interface InnerDial extends Passed {
@@ -45,14 +55,17 @@ export class InnerTls {
   readonly #clock: Clock;
   readonly #tls: Tls;
   readonly #timeoutMs: number;
-  readonly #halfOpen: HalfOpen;
+  readonly #known: HalfOpen;
+  readonly #strangers: HalfOpen;
 
   constructor({ identity, clock }: InnerTlsDeps, options: InnerTlsOptions = {}) {
     this.#clock = clock;
     this.#tls = new Tls(identity);
     this.#timeoutMs = options.handshakeTimeoutMs ?? 10_000;
-    const { maxHandshakes: max = 64, maxHandshakesPerRelay: maxPerGroup = 16 } = options;
-    this.#halfOpen = new HalfOpen({ max, maxPerGroup });
+    const { maxHandshakes: max = 64, maxHandshakesPerRelay: maxPerShare = 16 } = options;
+    const places = { max, maxPerShare, maxPerGroup: options.maxHandshakesPerAsker ?? 4 };
+    this.#known = new HalfOpen(places);
+    this.#strangers = new HalfOpen(places);
   }
 
   /**
@@ -68,11 +81,13 @@ export class InnerTls {
 
   /**
    * The pipe of somebody who comes through a relay; whoever shows no key is sent away. `duplex` belongs to it, or is destroyed.
-   * @throws {Failure} unreachable, busy, timed-out
+   * @throws {Failure} unreachable, wrong-key, timed-out
    */
-  async accept(duplex: Duplex, passed: Passed, signal: AbortSignal): Promise<Pipe> {
-    const newcomer = { group: passed.via, isTrusted: false, destroy: () => void duplex.destroy() };
-    this.#halfOpen.add(newcomer);
+  async accept(duplex: Duplex, { asker, isKnown = false, ...passed }: Brought, signal: AbortSignal): Promise<Pipe> {
+    const halfOpen = isKnown ? this.#known : this.#strangers;
+    const share = passed.via;
+    const newcomer = { group: `${share} ${asker}`, share, isTrusted: false, destroy: () => void duplex.destroy() };
+    halfOpen.add(newcomer);
     try {
       const { socket, peer, protocol } = await this.#inTime(duplex, signal, (attempt) =>
         this.#tls.accept(new Cushion(duplex), attempt),
@@ -81,9 +96,13 @@ export class InnerTls {
         socket.destroy();
         throw new Failure("unreachable", "who comes through a relay must show a key");
       }
+      if (isKnown && peer !== asker) {
+        socket.destroy();
+        throw new Failure("wrong-key", "somebody else came than the relay said");
+      }
       return pipeOf(socket, passed, { peer, asks: protocol === "reverse" });
     } finally {
-      this.#halfOpen.delete(newcomer);
+      halfOpen.delete(newcomer);
     }
   }
 

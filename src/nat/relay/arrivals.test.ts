@@ -66,6 +66,42 @@ describe("a node behind a relay", () => {
     assert.deepEqual([second.destroyed, third.destroyed], [false, false]);
   });
 
+  test("lets no asker interrupt another: his own oldest makes room", async () => {
+    await using lab = await Lab.open();
+    const quiet = await lab.arrive(relay, { asker: fakeId(5) });
+    const first = await lab.arrive(relay, { asker: fakeId(6) });
+    for (let come = 0; come < 40; come++) await lab.arrive(relay, { asker: fakeId(6) });
+    await lab.until(() => first.destroyed);
+    assert.equal(quiet.destroyed, false);
+  });
+
+  test("lets no stranger interrupt somebody known, however many there are", async () => {
+    await using lab = await Lab.open();
+    const friend = await lab.arrive(relay, { asker: fakeId(3) });
+    const first = await lab.arrive(relay, { asker: fakeId(100) });
+    for (let key = 101; key < 140; key++) await lab.arrive(relay, { asker: fakeId(key) });
+    await lab.until(() => first.destroyed);
+    assert.equal(friend.destroyed, false);
+  });
+
+  test("gives the place of somebody known to nobody else, whatever the relay says", async () => {
+    await using lab = await Lab.open();
+    const stranger = await identityFromSeed(randomBytes(32));
+    const inner = new InnerTls({ identity: stranger, clock: lab.clock });
+    const stream = await lab.arrive(relay, { kind: "arrive-known", asker: fakeId(3) });
+    await inner.dial(stream, { expect: lab.id, via: fakeId(1), remote: "via garage" }, lab.signal);
+    await lab.until(() => stream.destroyed);
+    assert.equal(lab.taken.length, 0);
+  });
+
+  test("keeps half of the places for those whom it knows", async () => {
+    await using lab = await Lab.open({ max: 4 });
+    for (const key of [100, 101]) await lab.arrive(relay, { asker: fakeId(key) });
+    await assert.rejects(lab.arrive(relay, { asker: fakeId(102) }), { code: "busy" });
+    for (let come = 0; come < 2; come++) await lab.arrive(relay, { asker: fakeId(3) });
+    await assert.rejects(lab.arrive(relay, { asker: fakeId(3) }), { code: "busy" });
+  });
+
   test("lets few be here through relays at once", async () => {
     await using lab = await Lab.open({ max: 1 });
     const stream = await lab.arrive(relay);

@@ -2,7 +2,7 @@
  * Those who come through a relay: `CONNECT arrive:<who asked>` on a link to it becomes a pipe like one that came by TCP.
  *
  * Only relays that this node chose may bring somebody, and nodes that it knows. Who comes proves his key inside; what the relay
- * says of him is not believed. `CONNECT arrive-known:<who asked>` is refused unless this node knows whoever asked: with it the relay learns
+ * says of him decides only with whom he shares the places that there are: strangers have half of them, and none of those for known ones. `CONNECT arrive-known:<who asked>` is refused unless this node knows whoever asked: with it the relay learns
  * whether he may use what this node has there.
  */
 
@@ -26,11 +26,17 @@ export interface ArrivalsOptions {
   readonly max?: number;
 }
 
+interface Arrival {
+  readonly via: NodeId;
+  readonly asker: string;
+  readonly isKnown: boolean;
+}
+
 export class Arrivals implements AsyncDisposable {
   readonly #deps: ArrivalsDeps;
   readonly #max: number;
   readonly #scope = new Scope();
-  readonly #open = new Set<Duplex>();
+  readonly #open = new Map<Duplex, Arrival>();
 
   constructor(deps: ArrivalsDeps, { max = 128 }: ArrivalsOptions = {}) {
     this.#deps = deps;
@@ -40,7 +46,7 @@ export class Arrivals implements AsyncDisposable {
   /** The rows of the table of tunnels. */
   get tunnels() {
     return [
-      { kind: "arrive", admits: admits.nodes, open: async (_rest: string, caller: Caller) => this.#admit(caller) },
+      { kind: "arrive", admits: admits.nodes, open: async (rest: string, caller: Caller) => this.#admit(rest, caller) },
       {
         kind: "arrive-known",
         admits: admits.nodes,
@@ -51,37 +57,46 @@ export class Arrivals implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.close();
-    for (const stream of this.#open) stream.destroy();
+    for (const stream of this.#open.keys()) stream.destroy();
   }
 
   /** @throws {Failure} not-allowed, busy */
-  #admit(caller: Caller): (stream: Duplex) => void {
+  #admit(asker: string, caller: Caller): (stream: Duplex) => void {
     const { mayBring } = this.#deps;
     if (caller.kind !== "node" || !mayBring(caller.id)) {
       throw new Failure("not-allowed", "this node did not choose you as its relay");
     }
-    if (this.#open.size >= this.#max) throw new Failure("busy", "too many are here through relays already");
-    const via = caller.id;
+    const arrival = { via: caller.id, asker, isKnown: this.#knows(asker) };
+    if (this.#isFull(arrival)) throw new Failure("busy", "too many are here through relays already");
     return (stream) => {
-      this.#open.add(stream);
+      this.#open.set(stream, arrival);
       stream.once("close", () => this.#open.delete(stream));
       if (this.#scope.signal.aborted) stream.destroy();
-      else this.#scope.spawn((signal) => this.#accept(stream, via, signal));
+      else this.#scope.spawn((signal) => this.#accept(stream, arrival, signal));
     };
   }
 
   /** @throws {Failure} not-allowed, busy */
   #admitKnown(rest: string, caller: Caller): (stream: Duplex) => void {
-    const carry = this.#admit(caller);
-    if (!isNodeId(rest) || !this.#deps.isKnown(rest))
-      throw new Failure("not-allowed", "this node does not know whoever asks");
+    const carry = this.#admit(rest, caller);
+    if (!this.#knows(rest)) throw new Failure("not-allowed", "this node does not know whoever asks");
     return carry;
   }
 
-  async #accept(stream: Duplex, via: NodeId, signal: AbortSignal): Promise<void> {
+  #knows(asker: string): boolean {
+    return isNodeId(asker) && this.#deps.isKnown(asker);
+  }
+
+  #isFull({ isKnown }: Arrival): boolean {
+    const all = [...this.#open.values()];
+    return all.length >= this.#max || (!isKnown && all.filter((each) => !each.isKnown).length >= this.#max / 2);
+  }
+
+  async #accept(stream: Duplex, arrival: Arrival, signal: AbortSignal): Promise<void> {
+    const { via } = arrival;
     const { inner, take, log } = this.#deps;
     try {
-      take(await inner.accept(stream, { via, remote: `via ${via}` }, signal));
+      take(await inner.accept(stream, { ...arrival, remote: `via ${via}` }, signal));
     } catch (error) {
       stream.destroy();
       if (isAbort(error, signal)) return;

@@ -78,7 +78,7 @@ class EvilRelay {
   }
 
   pretend(stream: Duplex): void {
-    const passed = { via: this.node.id, remote: "itself" };
+    const passed = { via: this.node.id, remote: "itself", asker: "" };
     this.node.inner.accept(stream, passed, never).then(
       () => undefined,
       () => undefined, // whoever came has seen the key, and left
