@@ -158,7 +158,11 @@ describe("a relay", { timeout: 20_000 }, () => {
     await using desk = await RelayNode.open({ relays: () => [street.garage.dialable] });
     friends.add(street.attic.id);
     const link = await street.barn.network.link(street.garage.dialable, never);
-    for (let streams = 0; streams < 2; streams++) await link.connect(`node:${street.attic.id}`, never);
+    const crowd = Array.from({ length: 6 }, () => link.connect(`node:${street.attic.id}`, never));
+    const settled = await Promise.allSettled(crowd);
+    assert.equal(settled.filter(({ status }) => status === "fulfilled").length, 2);
+    for (const { reason } of settled.filter((one) => one.status === "rejected"))
+      assert.match(String(reason), /for you|of yours/); // nothing of it was charged to attic
     await assert.rejects(link.connect(`node:${street.attic.id}`, never), { code: "busy", message: /for you/ });
     const target = { id: street.attic.id, endpoints: [], via: [street.garage.id] };
     assert.ok((await (await desk.network.link(target, never)).ping(never)) > 0);

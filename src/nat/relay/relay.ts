@@ -12,7 +12,7 @@ import { admits, type Caller, Failure, isNodeId, type NodeId, shortNodeId } from
 import type { Link } from "../../network/index.ts";
 import type { RelayCounts, RelayMode } from "./contract.ts";
 import { meter } from "./meter.ts";
-import { type Allowance, type Payer, Quotas, type QuotasOptions, type RelayRank, relayRanks } from "./quotas.ts";
+import { type Allowance, Quotas, type QuotasOptions, type RelayRank, relayRanks } from "./quotas.ts";
 import { Registrations, type RegistrationsOptions } from "./registrations.ts";
 
 export interface RelayDeps {
@@ -39,6 +39,8 @@ export interface RelayOptions {
 
 /** The node is on a link that was alive a moment ago: two of its round trips, and no more. */
 const ARRIVE_TIMEOUT_MS = 5_000;
+/** Questions at once whether a node knows whoever asks. */
+const MAX_ASKING = 4;
 
 /** What one node asks for, as far as this relay may do it. */
 interface Asked {
@@ -61,6 +63,8 @@ export class Relay implements AsyncDisposable {
   readonly #quotas: Quotas;
   readonly #counts = { streams: 0, opened: 0, bytes: 0, refused: 0, overQuota: 0 };
   #mode: RelayMode;
+  /** Who is about to be passed on at somebody else's cost, and how often. */
+  readonly #asking = new Map<NodeId, number>();
   /** Everything that is passed on now, by who pays for it. */
   readonly #running = new Map<RelayRank, Scope>();
 
@@ -174,42 +178,59 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Where the node that is meant is better known here than whoever asks, it pays for those whom it knows.
+   * Where the node that is meant is better known here than whoever asks, it pays for those whom it knows: once it has said so.
    * @throws {Failure} busy, too-often, unreachable, and what that node answers
    */
   async #arriveKnown(asked: Asked, signal: AbortSignal): Promise<Opened | undefined> {
-    const { link, rank } = asked;
-    if (this.#deps.rankOf(asked.asker) === rank) return undefined;
-    try {
-      return await this.#connect("arrive-known", { ...asked, payer: { id: link.peer, rank } }, signal);
-    } catch (error) {
+    const { link, rank, asker } = asked;
+    if (this.#deps.rankOf(asker) === rank) return undefined;
+    using _turn = this.#counted("overQuota", () => this.#turnOf(asker));
+    const far = await this.#connect("arrive-known", asked, signal).catch((error: unknown) => {
       if (error instanceof Failure && error.code === "not-allowed") return undefined;
       throw error;
+    });
+    if (far === undefined) return undefined;
+    try {
+      return { far, allowance: this.#counted("overQuota", () => this.#quotas.open({ id: link.peer, rank })) };
+    } catch (error) {
+      far.destroy();
+      throw error;
     }
+  }
+
+  /** One of few questions at once whether somebody is known. @throws {Failure} busy */
+  #turnOf(asker: NodeId): Disposable {
+    const asking = this.#asking.get(asker) ?? 0;
+    if (asking >= MAX_ASKING) throw new Failure("busy", `${asking} links of yours are about to be passed on already`);
+    this.#asking.set(asker, asking + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#asking.get(asker) ?? 1) - 1;
+        if (left > 0) this.#asking.set(asker, left);
+        else this.#asking.delete(asker);
+      },
+    };
   }
 
   /** @throws {Failure} busy, too-often, unreachable, and what that node answers */
   async #arrive(asked: Asked, signal: AbortSignal): Promise<Opened> {
     const { asker, group } = asked;
     const payer = { id: asker, rank: this.#deps.rankOf(asker), group };
-    return await this.#connect("arrive", { ...asked, payer }, signal);
-  }
-
-  async #connect(
-    kind: "arrive" | "arrive-known",
-    { link, asker, payer }: Asked & { readonly payer: Payer },
-    signal: AbortSignal,
-  ): Promise<Opened> {
     const allowance = this.#counted("overQuota", () => this.#quotas.open(payer));
-    const late = () => new Failure("unreachable", `${shortNodeId(link.peer)} does not answer its relay`);
-    const { clock } = this.#deps;
-    const connect = (attempt: AbortSignal) => link.connect(`${kind}:${asker}`, attempt);
     try {
-      return { far: await within({ clock, timeoutMs: ARRIVE_TIMEOUT_MS, late }, connect, signal), allowance };
+      return { far: await this.#connect("arrive", asked, signal), allowance };
     } catch (error) {
       allowance.end();
       throw error;
     }
+  }
+
+  /** @throws {Failure} unreachable, and what that node answers */
+  #connect(kind: "arrive" | "arrive-known", { link, asker }: Asked, signal: AbortSignal): Promise<Duplex> {
+    const late = () => new Failure("unreachable", `${shortNodeId(link.peer)} does not answer its relay`);
+    const { clock } = this.#deps;
+    const connect = (attempt: AbortSignal) => link.connect(`${kind}:${asker}`, attempt);
+    return within({ clock, timeoutMs: ARRIVE_TIMEOUT_MS, late }, connect, signal);
   }
 
   #join(

@@ -99,6 +99,8 @@ const HEAD_START_MS = 300;
 const TICK_MS = 30_000;
 /** While a node that wants to be found has met nobody yet, or waits for streams to end. */
 const EAGER_TICK_MS = 5_000;
+/** For streams to end, where another role needs other ports. */
+const MAX_WAIT_MS = 60 * 60_000;
 const SAVE_MS = 10 * 60_000;
 
 const NOBODY_KNOWN = "no node of the network is known that UDP reaches";
@@ -114,6 +116,7 @@ export class Punch implements Passage, AsyncDisposable {
   readonly #turns: Turns;
   readonly #dials: SharedDials;
   #role: PunchRole;
+  #roleSince: number;
   #engine: Promise<Engine> | undefined;
   /** Why the engine cannot be had. */
   #broken: string | undefined;
@@ -129,6 +132,7 @@ export class Punch implements Passage, AsyncDisposable {
   constructor(deps: PunchDeps, role: PunchRole, options: PunchOptions = {}) {
     this.#deps = deps;
     this.#role = role;
+    this.#roleSince = deps.clock.now();
     this.#options = options;
     this.#door = new Doorkeeper(deps, options);
     this.#keys = new Keys(deps.identity.key, options.networkSecret);
@@ -139,8 +143,14 @@ export class Punch implements Passage, AsyncDisposable {
 
   /** How others reach this node has changed: its ends of the DHT are opened anew where that needs it. */
   setRole(role: PunchRole): void {
+    if (!isSame(this.#role, role)) this.#roleSince = this.#deps.clock.now();
     this.#role = role;
     this.#wake();
+  }
+
+  /** A stranger's stream must not keep this node from its new role for ever. */
+  #isLate(): boolean {
+    return this.#deps.clock.now() - this.#roleSince >= MAX_WAIT_MS;
   }
 
   get state(): PunchState {
@@ -275,8 +285,8 @@ export class Punch implements Passage, AsyncDisposable {
     const presence = this.#presence;
     if (presence !== undefined) {
       // Streams end with the ports that they go through: others are opened when there are none, or none that can live.
-      const stays = isSame(presence.role, role) || (presence.isUsed && !hasMoved(presence.role, role));
-      if (stays) await presence.answer(role.answers);
+      const waits = presence.isUsed && !hasMoved(presence.role, role) && !this.#isLate();
+      if (isSame(presence.role, role) || waits) await presence.answer(role.answers);
       else await this.#close();
     }
     // The first node of a network has nobody to ask. Who does not lend opens nothing before he dials.
