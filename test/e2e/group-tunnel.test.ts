@@ -78,6 +78,23 @@ describe("a group's tunnel", { skip: bubblewrapSkip(), timeout: 300_000 }, () =>
   });
 });
 
+describe("a group's tunnel under a grant", { skip: bubblewrapSkip(), timeout: 180_000 }, () => {
+  test("is refused by the owner's node where there are no ports, and takes one of each sandbox where there are", async () => {
+    await using lab = await LendingLab.open({ invite: ["--ports", "0"] });
+    const words = ["--count", "2", "--near", "--name", "box", "--group", "farm", "--network", "none"];
+    assert.equal((await lab.barn("touch", ...words)).exit, 0);
+    const refused = await lab.barn("group", "tunnel", "farm", "--port", "8786");
+    assert.equal(refused.exit, 7);
+    assert.match(refused.lines.join("\n"), /box\d: 0 ports are in use, and the grant allows 0 at once/);
+    assert.equal((await lab.barn("group", "tunnel", "farm")).exit, 3);
+    const { lines: granted } = await lab.attic("grants", "--json");
+    const { grants } = JSON.parse(granted.find((line) => line.startsWith("{")) ?? "") as { grants: { id: string }[] };
+    assert.equal((await lab.attic("grant", grants[0]?.id ?? "", "--ports", "2")).exit, 0);
+    const { exit, lines } = await lab.barn("group", "tunnel", "farm", "--port", "8786-8799");
+    assert.equal(exit, 0, lines.join("\n"));
+  });
+});
+
 /** Sends its input, ends it, and prints what comes back. */
 const HASHED = `
 import socket, sys

@@ -11,6 +11,8 @@ import { Machines } from "./machines.ts";
 const BIN = join(import.meta.dirname, "../../src/cli/bin.ts");
 
 export interface LendingLabOptions {
+  /** How attic invites barn. @default as its own */
+  readonly invite?: readonly string[];
   /** More words of `p2prc serve`. */
   readonly serve?: readonly string[];
   /** More of the environment of both. */
@@ -42,7 +44,7 @@ export class LendingLab implements AsyncDisposable {
 
   async #befriend(): Promise<void> {
     await this.startAttic();
-    const invited = await this.attic("invite", "--json", "--own");
+    const invited = await this.attic("invite", "--json", ...(this.#options.invite ?? ["--own"]));
     const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
     const joined = await this.barn("join", link);
     assert.equal(joined.exit, 0, joined.lines.join("\n"));
