@@ -72,9 +72,10 @@ table inet passing {
 `;
 }
 
-/** For miniupnpd, which fills the chains that are empty above. */
-export function upnpConfig(kind: RouterKind): string {
+/** For miniupnpd, which fills the chains that are empty above. @param claimed the address that it says it has */
+export function upnpConfig(kind: RouterKind, claimed: string | undefined): string {
   return `ext_ifname=eth0
+${claimed === undefined ? "" : `ext_ip=${claimed}`}
 ${hasIpv6(kind) ? "ext_ifname6=eth0" : "ipv6_disable=yes"}
 listening_ip=switch
 port=0

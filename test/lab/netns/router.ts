@@ -37,6 +37,7 @@ export class Router {
   readonly #options: RouterOptions;
   #policy: Policy;
   #upnp: NetnsProcess | undefined;
+  #claimed: string | undefined;
   #hosts = 1;
 
   static async open(deps: RouterDeps, options: RouterOptions): Promise<Router> {
@@ -88,6 +89,12 @@ export class Router {
     await this.forget();
   }
 
+  /** Tells whoever asks for its address another one, and begins anew. */
+  async claim(ip4: string): Promise<void> {
+    this.#claimed = ip4;
+    await this.reboot();
+  }
+
   /** Forgets mappings and connections, but not what was opened by UPnP. */
   async forget(): Promise<void> {
     await this.outside.run(["python3", "-c", FORGET], AbortSignal.timeout(READY_MS));
@@ -114,7 +121,7 @@ export class Router {
   async #load(): Promise<void> {
     await nft(this.outside.namespace, routerRules(this.#options.kind) + policyRules(this.#policy));
     if (!hasUpnp(this.#options.kind)) return;
-    const config = upnpConfig(this.#options.kind);
+    const config = upnpConfig(this.#options.kind, this.#claimed);
     // Read from a pipe, and no file for its pid: nothing is left of it when it is killed.
     const start = `exec miniupnpd -d -P /dev/null/none -f /dev/fd/3 3<<'END'\n${config}END\n`;
     this.#upnp = this.outside.spawn(["sh", "-c", start]);
