@@ -18,12 +18,13 @@ import { natMatrix } from "./nat-matrix.ts";
 import { natRelay } from "./nat-relay.ts";
 import { cycles, cyclesDocker, parallel, parallelDocker } from "./many-sandboxes.ts";
 import { map } from "./map.ts";
+import { plugins } from "./plugins.ts";
 import { touch, touchDocker } from "./touch.ts";
 import { walk } from "./walk.ts";
 
 const benches: readonly Bench[] = [
   ...[tunnel, punched, forward, stoppedReaders, walk, ls, idle],
-  ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker, map],
+  ...[touch, touchDocker, copy, sshTrue, parallel, parallelDocker, cycles, cyclesDocker, map, plugins],
   ...[natMatrix, natRelay, natIdle],
   ...[table, bigTable],
 ];

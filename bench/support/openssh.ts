@@ -72,6 +72,10 @@ export class OpenSsh implements AsyncDisposable {
     return ["-F", "/dev/null", "-i", join(this.#folder, "user"), ...words.flatMap((word) => ["-o", word])];
   }
 
+  get identity(): string {
+    return join(this.#folder, "user");
+  }
+
   get port(): number {
     return this.#port;
   }
@@ -94,6 +98,7 @@ export class OpenSsh implements AsyncDisposable {
     const lines = [
       `Port ${this.#port}`,
       "ListenAddress 127.0.0.1",
+      "MaxStartups 100", // else it turns some away when many come at once
       `HostKey ${file("host")}`,
       `AuthorizedKeysFile ${file("authorized_keys")}`,
       "PidFile none",
