@@ -50,6 +50,17 @@ describe("Reachability", () => {
     assert.equal(lab.reachability.reachable.addresses.length, 0);
   });
 
+  test("keeps what two found when one of them is gone, until something changes", async () => {
+    await using lab = new Lab();
+    await lab.clock.advance(1_000);
+    lab.helpers = lab.helpers.slice(0, 1);
+    await lab.clock.advance(600_000);
+    assert.deepEqual([lab.reachability.reachable.addresses, lab.reachability.needsRelay], [["20.7.7.7"], false]);
+    lab.reachability.recheck({ forget: false });
+    await lab.clock.advance(1_000);
+    assert.deepEqual([lab.reachability.reachable.addresses, lab.reachability.needsRelay], [[], true]);
+  });
+
   test("asks again when a second helper turns up", async () => {
     await using lab = new Lab();
     const [first, second] = lab.helpers as [Helper, Helper];

@@ -72,6 +72,9 @@ export class Reachability {
   #known: ReadonlySet<NodeId> = new Set();
   /** How often everything was forgotten. */
   #lives = 0;
+  /** How often something changed, and up to which of these the verdict counts. */
+  #moves = 0;
+  #judgedAt = 0;
   #wake = Promise.withResolvers<void>();
   #woken = false;
 
@@ -108,8 +111,9 @@ export class Reachability {
     return this.#needsRelay && this.#deps.lends();
   }
 
-  /** Something changed: what was found out no longer counts where `forget` says so. */
+  /** Something changed: what was found out has to be found again, and no longer counts at all where `forget` says so. */
   recheck({ forget }: { readonly forget: boolean }): void {
+    this.#moves++;
     if (forget) {
       this.#lives++;
       this.#set(noVerdict, undefined);
@@ -134,7 +138,7 @@ export class Reachability {
   /** Asks once. @returns whether enough nodes answered */
   async look(signal: AbortSignal): Promise<boolean> {
     const { ready, candidates, clock, log } = this.#deps;
-    const life = this.#lives;
+    const [life, moves] = [this.#lives, this.#moves];
     await ready(signal);
     const helpers = this.#deps.helpers();
     this.#known = new Set(helpers.map(({ id }) => id));
@@ -146,7 +150,8 @@ export class Reachability {
       ports.map(async (candidate) => ({ candidate, answers: await this.#ask(candidate, helpers, scope.signal) })),
     );
     if (life !== this.#lives) return false; // it is about what was true before
-    const verdict = judge(tried);
+    const verdict = judge(tried, this.#judgedAt === moves ? this.#verdict : noVerdict);
+    this.#judgedAt = moves;
     this.#set(verdict, clock.wallTime());
     log.debug("asked whether this node can be reached", { askedOf: verdict.askedOf, nat: this.reachable.nat });
     return verdict.askedOf >= ENOUGH;

@@ -1,7 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fakeId } from "../../../test/support/fake-link.ts";
-import { type Answer, type Candidate, judge, needsRelay, noVerdict, type Self, toRecord } from "./verdict.ts";
+import {
+  type Answer,
+  type Candidate,
+  judge,
+  needsRelay,
+  noVerdict,
+  type Self,
+  toRecord,
+  type Verdict,
+} from "./verdict.ts";
+
+const FOUR = "20.0.0.2";
+const SIX = "2a00::2";
+const EXTERNAL = "20.7.7.7";
+const own: Candidate = { family: 4, from: FOUR, port: 8088, udp: 8088, mapped: false };
+const behind: Candidate = { family: 4, from: undefined, port: 8088, udp: 8088, mapped: true };
+const self: Self = { told: [SIX, FOUR], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: false };
 
 describe("judge", () => {
   test("calls an address verified once two networks got through", () => {
@@ -44,6 +60,43 @@ describe("judge", () => {
     assert.equal(judge([{ candidate: behind, answers }]).differs, true);
     assert.equal(judge([{ candidate: own, answers: [open("a"), open("b")] }]).differs, false);
   });
+});
+
+describe("what was verified before", () => {
+  test("stands when one helper of two is gone", () => {
+    const now = judge([{ candidate: behind, answers: [seen("a")] }], verified);
+    const gone = judge([{ candidate: behind, answers: [] }], verified);
+    for (const verdict of [now, gone]) {
+      const record = toRecord(verdict, inside);
+      assert.deepEqual(record, { addresses: [EXTERNAL], port: 8088, udpPort: 8088, nat: "mapped" });
+      assert.equal(needsRelay(record, { verdict, isBehindNat: true }), false);
+    }
+  });
+
+  test("is told until two networks refute it, with a relay beside it from the first on", () => {
+    const doubted = judge([{ candidate: behind, answers: [{ ...seen("a"), tcp: "silent" }] }], verified);
+    assert.deepEqual(toRecord(doubted, inside).addresses, [EXTERNAL]);
+    assert.equal(needsRelay(toRecord(doubted, inside), { verdict: doubted, isBehindNat: true }), true);
+    const still = judge([{ candidate: behind, answers: [] }], doubted);
+    assert.equal(needsRelay(toRecord(still, inside), { verdict: still, isBehindNat: true }), true);
+    const silent = ["a", "b"].map((place): Answer => ({ ...seen(place), tcp: "silent", udp: "silent" }));
+    const refuted = judge([{ candidate: behind, answers: silent }], still);
+    assert.deepEqual(toRecord(refuted, inside), { addresses: [], port: 8088, udpPort: 0, nat: "unknown" });
+  });
+
+  test("ends when two networks see this machine elsewhere, or its router opens another port", () => {
+    const elsewhere = ["a", "b"].map((place): Answer => ({ ...seen(place), observed: "20.9.9.9" }));
+    const moved = judge([{ candidate: behind, answers: elsewhere }], verified);
+    assert.deepEqual(toRecord(moved, inside).addresses, ["20.9.9.9"]);
+    const other = judge([{ candidate: { ...behind, port: 8090 }, answers: [seen("a")] }], verified);
+    assert.deepEqual(toRecord(other, inside).addresses, []);
+    const unasked = judge([{ candidate: { ...behind, mapped: false }, answers: [seen("a")] }], verified);
+    assert.deepEqual(toRecord(unasked, inside).addresses, []);
+  });
+
+  const inside: Self = { told: [], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: true };
+  const seen = (place: string): Answer => ({ ...open(place), observed: EXTERNAL, udp: "open" });
+  const verified = judge([{ candidate: { ...behind }, answers: [seen("a"), seen("b")] }]);
 });
 
 describe("toRecord", () => {
@@ -92,18 +145,22 @@ describe("toRecord", () => {
     );
   });
 
+  test("asks IPv4 alone how a NAT is passed", () => {
+    const six: Candidate = { family: 6, from: SIX, port: 8088, udp: undefined, mapped: false };
+    const answersOf = (observed: string) => ["a", "b"].map((place): Answer => ({ ...open(place), observed }));
+    const overSix = { candidate: six, answers: answersOf(SIX) };
+    const nat = (verdict: Verdict, isBehindNat: boolean) =>
+      toRecord(verdict, { ...self, told: [SIX], isBehindNat }).nat;
+    assert.equal(nat(judge([overSix]), false), "none");
+    assert.equal(nat(judge([overSix]), true), "unknown");
+    assert.equal(nat(judge([overSix, { candidate: behind, answers: answersOf(EXTERNAL) }]), true), "mapped");
+  });
+
   test("leaves the UDP port out where UDP does not get through", () => {
     const answers = ["a", "b"].map((place): Answer => ({ ...open(place), udp: "silent" }));
     assert.equal(toRecord(judge([{ candidate: own, answers }]), self).udpPort, 0);
   });
 });
-
-const FOUR = "20.0.0.2";
-const SIX = "2a00::2";
-const EXTERNAL = "20.7.7.7";
-const own: Candidate = { family: 4, from: FOUR, port: 8088, udp: 8088, mapped: false };
-const behind: Candidate = { family: 4, from: undefined, port: 8088, udp: 8088, mapped: true };
-const self: Self = { told: [SIX, FOUR], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: false };
 
 function open(place: string): Answer {
   return answer(place, "open");

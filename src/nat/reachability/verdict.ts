@@ -2,7 +2,8 @@
  * What the answers of other nodes add up to. Pure: answers come in, a verdict goes out.
  *
  * Anybody may lie, so that nothing counts that only one network says: two nodes on different networks that got through
- * make an address verified, two that did not make it refuted. In between, what this machine knows of itself stands.
+ * make an address verified, two that did not make it refuted. In between, what this machine knows of itself stands, and
+ * what was verified since it moved last: helpers come and go.
  */
 
 import { isIPv6 } from "node:net";
@@ -33,6 +34,8 @@ export type Finding = (typeof findings)[number];
 
 export interface AddressVerdict extends ReachAddress {
   readonly by: readonly NodeId[];
+  /** It was verified before, and who could be asked last did not get in. */
+  readonly doubted: boolean;
 }
 
 export interface UdpVerdict {
@@ -61,48 +64,77 @@ export interface Tried {
   readonly answers: readonly Answer[];
 }
 
-export function judge(tried: readonly Tried[]): Verdict {
+/** @param before what was found since this machine moved last */
+export function judge(tried: readonly Tried[], before = noVerdict): Verdict {
   const all = tried.flatMap(({ answers }) => answers);
   const seen = tried.flatMap(({ candidate, answers }) => (candidate.family === 4 ? observedIn(answers) : []));
   const unbound = tried.filter(({ candidate }) => candidate.family === 4).map(({ answers }) => observedIn(answers));
   return {
-    addresses: tried.flatMap(judgeAddress),
+    addresses: tried.flatMap((each) => withBefore(judgeAddress(each), each, before.addresses)),
     observed: [...new Set([...seen, ...observedIn(all)])].sort((a, b) => Number(isIPv6(b)) - Number(isIPv6(a))),
-    udp: judgeUdp(tried),
+    udp: judgeUdp(tried, before.udp),
     differs: unbound.some((addresses) => addresses.length > 1),
     askedOf: new Set(all.map(({ by }) => by)).size,
   };
 }
 
+/** What was verified stays so until it is refuted, or others see this machine elsewhere; also for that it takes two networks. */
+function withBefore(
+  now: readonly AddressVerdict[],
+  { candidate, answers }: Tried,
+  before: readonly AddressVerdict[],
+): readonly AddressVerdict[] {
+  const was = before.find((each) => each.finding === "verified" && isOf(each, candidate));
+  if (was === undefined || now.some(({ finding }) => finding === "verified")) return now;
+  const confirms = ({ observed, tcp }: Answer) => observed === was.address && tcp === "open";
+  const against = placesOf(answers.filter((answer) => !confirms(answer)));
+  if (against >= ENOUGH) return now;
+  return [{ ...was, doubted: !answers.some(confirms) && (against > 0 || was.doubted) }];
+}
+
+function isOf({ address, port, origin }: AddressVerdict, candidate: Candidate): boolean {
+  if (port !== candidate.port || isIPv6(address) !== (candidate.family === 6)) return false;
+  return origin === "own" ? address === candidate.from : origin === foreignOrigin(candidate);
+}
+
+function foreignOrigin({ mapped }: Candidate): "mapped" | "nat" {
+  return mapped ? "mapped" : "nat";
+}
+
 /** None: nobody could say at which address others see it. */
 function judgeAddress({ candidate, answers }: Tried): AddressVerdict[] {
-  const { from, port, mapped } = candidate;
+  const { from, port } = candidate;
   const open = answers.filter(({ tcp }) => tcp === "open");
   const address = mostCommon((open.length > 0 ? open : answers).map(({ observed }) => observed)) ?? from;
   if (address === undefined) return [];
   const here = answers.filter(({ observed }) => observed === address);
   const reached = here.filter(({ tcp }) => tcp === "open");
-  const origin = address === from ? "own" : mapped ? "mapped" : "nat";
+  const origin = address === from ? "own" : foreignOrigin(candidate);
   const finding = findingOf(here.map(({ place, tcp }) => ({ place, outcome: tcp })));
   const by = reached.map((answer) => answer.by);
-  return [{ address, port, origin, finding, by, reachedBy: reached.length, askedOf: here.length }];
+  return [{ address, port, origin, finding, by, reachedBy: reached.length, askedOf: here.length, doubted: false }];
 }
 
-function judgeUdp(tried: readonly Tried[]): UdpVerdict | undefined {
+function judgeUdp(tried: readonly Tried[], before: UdpVerdict | undefined): UdpVerdict | undefined {
   const asked = tried.find(({ candidate }) => candidate.udp !== undefined);
   if (asked?.candidate.udp === undefined) return undefined;
   const outcomes = asked.answers.flatMap(({ place, udp }) => (udp === undefined ? [] : [{ place, outcome: udp }]));
   const reachedBy = outcomes.filter(({ outcome }) => outcome === "open").length;
-  return { port: asked.candidate.udp, finding: findingOf(outcomes), reachedBy };
+  const now = { port: asked.candidate.udp, finding: findingOf(outcomes), reachedBy };
+  const stands = before?.finding === "verified" && before.port === now.port && !isRefuted(now.finding);
+  return stands && now.finding !== "verified" ? before : now;
 }
 
 function findingOf(outcomes: readonly { readonly place: string; readonly outcome: Dialled["outcome"] }[]): Finding {
-  const places = (isOpen: boolean) =>
-    new Set(outcomes.filter(({ outcome }) => (outcome === "open") === isOpen).map(({ place }) => place)).size;
+  const places = (isOpen: boolean) => placesOf(outcomes.filter(({ outcome }) => (outcome === "open") === isOpen));
   if (outcomes.length === 0) return "untried";
   if (places(true) >= ENOUGH) return "verified";
   if (places(false) < ENOUGH) return "unsure";
   return outcomes.some(({ outcome }) => outcome === "refused" || outcome === "stranger") ? "refused" : "silent";
+}
+
+function placesOf(answers: readonly { readonly place: string }[]): number {
+  return new Set(answers.map(({ place }) => place)).size;
 }
 
 function observedIn(answers: readonly Answer[]): string[] {
@@ -156,7 +188,9 @@ export function needsRelay(
   { verdict, isBehindNat }: { readonly verdict: Verdict; readonly isBehindNat: boolean },
 ): boolean {
   const isDoubtful = (address: string) =>
-    verdict.addresses.some((each) => each.address === address && each.finding === "unsure" && each.reachedBy === 0);
+    verdict.addresses.some(
+      (each) => each.address === address && (each.doubted || (each.finding === "unsure" && each.reachedBy === 0)),
+    );
   const sound = addresses.filter((address) => !isDoubtful(address));
   return isBehindNat ? sound.every(isIPv6) : sound.length === 0;
 }
@@ -172,9 +206,14 @@ function udpPortOf({ udp, addresses }: Verdict, { udpPort = 0, told }: Self): nu
   return ownFour && !isBehind && !isRefuted(udp?.finding) ? udpPort : 0;
 }
 
-function natOf({ addresses, differs }: Verdict, { udpMapping }: Self): Reachable["nat"] {
-  const verified = addresses.filter(({ finding }) => finding === "verified");
+/** Where IPv4 comes in through a NAT, its addresses alone say how that is passed: others may have no IPv6. */
+export function addressesAtNat({ addresses }: Verdict, { isBehindNat }: Self): readonly AddressVerdict[] {
+  return isBehindNat ? addresses.filter(({ address }) => !isIPv6(address)) : addresses;
+}
+
+function natOf(verdict: Verdict, self: Self): Reachable["nat"] {
+  const verified = addressesAtNat(verdict, self).filter(({ finding }) => finding === "verified");
   if (verified.some(({ origin }) => origin === "own")) return "none";
   if (verified.length > 0) return "mapped";
-  return udpMapping ?? (differs ? "symmetric" : "unknown");
+  return self.udpMapping ?? (verdict.differs ? "symmetric" : "unknown");
 }

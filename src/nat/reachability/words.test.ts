@@ -52,6 +52,20 @@ describe("describeReach", () => {
     assert.deepEqual(reachableBy, ["punching"]);
   });
 
+  test("tells an IPv4 that does not get in from an IPv6 that does", () => {
+    const six = {
+      candidate: { ...mapped, family: 6, from: SIX } as const,
+      answers: ["a", "b"].map((place) => answer(place, "open", SIX)),
+    };
+    const silent = ["a", "b"].map((place) => answer(place, "silent", EXTERNAL));
+    const alone = describe_({ verdict: judge([six]), told: [SIX] });
+    assert.match(words(alone.findings, "NAT"), /^not known yet, no node outside/);
+    assert.deepEqual(alone.reachableBy, ["direct connections (IPv6)", "punching"]);
+    const both = describe_({ verdict: judge([six, { candidate: mapped, answers: silent }]), told: [SIX] });
+    assert.equal(words(both.findings, "NAT"), "connections from outside by IPv4 do not get in, as 2 peers found");
+    assert.equal(words(both.findings, "IPv6"), "yes, verified by 2 peers");
+  });
+
   test("says that another program has the port", () => {
     const { findings } = describe_({ verdict: through("open"), ports: { ...ports, tcp: 9_000 } });
     assert.equal(words(findings, "UPnP"), "mapped 9000 (8088 is another program's there) tcp+udp, verified by 2 peers");

@@ -4,7 +4,7 @@ import { isIPv6 } from "node:net";
 import { classifyAddress, type NodeId } from "../../core/index.ts";
 import type { Mapped, MappedPorts } from "../mapping/state.ts";
 import type { ReachFinding, ReachReply } from "./contract.ts";
-import type { AddressVerdict, Reachable, Self, Verdict } from "./verdict.ts";
+import { addressesAtNat, type AddressVerdict, type Reachable, type Self, type Verdict } from "./verdict.ts";
 
 export interface ReachFacts {
   readonly lends: boolean;
@@ -25,7 +25,7 @@ export function describeReach(facts: ReachFacts): ReachReply {
     lends,
     nat: reachable.nat,
     ...(at === undefined ? {} : { at: new Date(at).toISOString() }),
-    addresses: verdict.addresses.map(({ by: _by, ...address }) => address),
+    addresses: verdict.addresses.map(({ by: _by, doubted: _doubted, ...address }) => address),
     observed: [...verdict.observed],
     reachableBy: lends ? reachableBy(facts) : [],
     via: via.map(({ id }) => id),
@@ -77,23 +77,35 @@ function natFinding({ reachable, verdict, self }: ReachFacts): ReachFinding {
   }
 }
 
-function unknownFinding(verdict: Verdict, { told, port }: Self): ReachFinding {
+function unknownFinding(verdict: Verdict, self: Self): ReachFinding {
   const about = "NAT";
-  const reachedBy = Math.max(0, ...verdict.addresses.map((address) => address.reachedBy));
+  const { told, port } = self;
+  const addresses = addressesAtNat(verdict, self);
+  const reachedBy = Math.max(0, ...addresses.map((address) => address.reachedBy));
   if (reachedBy > 0)
     return { about, ok: true, words: `not known yet, ${people(reachedBy)} got in and another one has to confirm it` };
-  if (verdict.askedOf === 0)
+  const askedOf = self.isBehindNat ? Math.max(0, ...addresses.map((address) => address.askedOf)) : verdict.askedOf;
+  if (askedOf === 0)
     return {
       about,
       ok: true,
       words: `not known yet, no node outside ${told.length > 0 ? "was asked" : "could be asked"}`,
     };
-  return { about, ok: false, words: blockedWords(verdict), fix: `allow TCP ${port} in on the router or firewall` };
+  return {
+    about,
+    ok: false,
+    words: blockedWords(addresses, { askedOf, verdict }),
+    fix: `allow TCP ${port} in on the router or firewall`,
+  };
 }
 
-function blockedWords({ addresses, askedOf }: Verdict): string {
+function blockedWords(
+  addresses: readonly AddressVerdict[],
+  { askedOf, verdict }: { readonly askedOf: number; readonly verdict: Verdict },
+): string {
   const refused = addresses.some(({ finding }) => finding === "refused");
-  return `connections from outside ${refused ? "are refused" : "do not get in"}, as ${people(askedOf)} found`;
+  const by = addresses.length < verdict.addresses.length ? " by IPv4" : "";
+  return `connections from outside${by} ${refused ? "are refused" : "do not get in"}, as ${people(askedOf)} found`;
 }
 
 function mappingFinding({ mapped: { four }, verdict, self, reachable }: ReachFacts): ReachFinding | undefined {
