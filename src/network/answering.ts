@@ -55,7 +55,8 @@ interface Inbound {
   readonly duplex: Duplex;
   readonly caller: Caller;
   readonly path: Path;
-  readonly watched: boolean;
+  /** Told of each silence. Undefined: it is not watched. */
+  readonly watch: ((isSilent: boolean) => void) | undefined;
   streams: number;
   /** Of these, those that carry links. */
   linksInside: number;
@@ -79,7 +80,7 @@ export class Answering implements AsyncDisposable {
   /** Oldest first. */
   readonly #http1Pipes = new Set<Duplex>();
   readonly #callers = new WeakMap<object, Caller>();
-  #arriving: { readonly pipe: Pipe; readonly watched: boolean } | undefined;
+  #arriving: { readonly pipe: Pipe; readonly watch: Inbound["watch"] } | undefined;
 
   constructor(clock: Clock, { isKnown, maxStrangers = 256 }: AnsweringOptions) {
     this.#clock = clock;
@@ -102,12 +103,12 @@ export class Answering implements AsyncDisposable {
 
   /**
    * Answers on `pipe` until it closes.
-   * @param options watched: its death is noticed within 15 s, as of one that carries a stream
+   * @param watch given: its death is noticed within 15 s, as of one that carries a stream, and told is who has not answered for half of that
    */
-  take(pipe: Pipe, { watched = false }: { readonly watched?: boolean } = {}): void {
+  take(pipe: Pipe, watch?: (isSilent: boolean) => void): void {
     if (pipe.http === "http1") this.#takeHttp1(pipe);
     else {
-      this.#arriving = { pipe, watched }; // "session" is emitted before emit() returns
+      this.#arriving = { pipe, watch }; // "session" is emitted before emit() returns
       this.#h2.emit("connection", pipe.duplex);
       this.#arriving = undefined;
     }
@@ -130,7 +131,7 @@ export class Answering implements AsyncDisposable {
 
   /** Ends those that are watched and do not answer in time: after the machine moved, they may lead nowhere. */
   async prove(msFor: (path: Path) => number, signal: AbortSignal): Promise<void> {
-    const watched = [...this.#inbound.values()].filter((inbound) => inbound.watched);
+    const watched = [...this.#inbound.values()].filter(({ watch }) => watch !== undefined);
     await Promise.all(watched.map((inbound) => this.#proveOne(inbound, msFor(inbound.path), signal)));
   }
 
@@ -166,7 +167,7 @@ export class Answering implements AsyncDisposable {
       session.destroy();
       return;
     }
-    const { pipe, watched } = this.#arriving;
+    const { pipe, watch } = this.#arriving;
     widen(session);
     const remote = pipe.path.remote;
     const caller: Caller =
@@ -179,7 +180,7 @@ export class Answering implements AsyncDisposable {
       duplex,
       caller,
       path,
-      watched,
+      watch,
       streams: 0,
       linksInside: 0,
       idleSince: this.#clock.now(),
@@ -233,7 +234,10 @@ export class Answering implements AsyncDisposable {
       ping: (answered: () => void) => void (session.destroyed || session.ping((error) => error === null && answered())),
       bytesRead: () => pipe.bytesRead(),
       isBusy: () => inbound.streams > inbound.linksInside,
-      answers: { isWatched: () => inbound.watched },
+      answers: {
+        isWatched: () => inbound.watch !== undefined,
+        silence: (isSilent: boolean) => inbound.watch?.(isSilent),
+      },
       dead: () => void pipe.duplex.destroy(),
     };
     life.spawn((signal) => keepAlive(watched, this.#clock, signal));

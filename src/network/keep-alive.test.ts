@@ -30,13 +30,41 @@ describe("keepAlive", () => {
     assert.equal(lab.deaths.length, 0);
   });
 
-  test("asks a watched link every 10 s though it is idle, and notices within 15 s that it is dead", async () => {
+  test("asks a watched link every 5 s though it is idle, and notices within 15 s that it is dead", async () => {
     await using quiet = new Lab({ busy: false, watched: true, answers: true });
     await quiet.clock.advance(600_000);
-    assert.ok(quiet.pings >= 50 && quiet.pings <= 60, `${quiet.pings} pings`);
+    assert.ok(quiet.pings >= 115 && quiet.pings <= 125, `${quiet.pings} pings`);
+    assert.deepEqual(quiet.silences, []);
     await using lab = new Lab({ busy: false, watched: true, answers: false });
     await lab.clock.advance(15_000);
     assert.equal(lab.deaths.length, 1);
+  });
+
+  test("tells within 7.5 s of the last byte that a watched link is silent, and when it speaks again", async () => {
+    for (let comesAt = 250; comesAt <= 10_000; comesAt += 250) {
+      await using lab = new Lab({ busy: false, watched: true, answers: false });
+      await lab.clock.advance(comesAt);
+      lab.bytes += 1;
+      await lab.clock.advance(2_500);
+      const before = lab.silences.length;
+      await lab.clock.advance(5_000);
+      assert.deepEqual([lab.silences.length - before, lab.silences.at(-1)], [1, true], `after ${comesAt} ms`);
+      lab.bytes += 1;
+      await lab.clock.advance(2_500);
+      assert.deepEqual([lab.silences.at(-1), lab.deaths.length], [false, 0]);
+    }
+  });
+
+  test("asks a watched link as often though its answers are slow", async () => {
+    await using lab = new Lab({ busy: false, watched: true, answers: false });
+    await lab.clock.advance(5_000);
+    for (let step = 1; step < 10; step++) {
+      assert.equal(lab.pings, step);
+      await lab.clock.advance(1_500);
+      lab.answerLate();
+      await lab.clock.advance(3_500);
+    }
+    assert.deepEqual(lab.silences, []);
   });
 
   test("counts from the last byte that came, whenever that was", async () => {
@@ -120,6 +148,7 @@ class Lab implements AsyncDisposable {
   readonly deaths: Failure[] = [];
   bytes = 0;
   pings = 0;
+  readonly silences: boolean[] = [];
   answerLate: () => void = () => {};
 
   #asked: () => void = () => {};
@@ -135,10 +164,14 @@ class Lab implements AsyncDisposable {
       },
       bytesRead: () => this.bytes,
       isBusy: () => busy,
-      ...(watched === undefined ? {} : { answers: { isWatched: () => watched } }),
+      ...(watched === undefined ? {} : { answers: this.#end(watched) }),
       dead: (why: Failure) => void this.deaths.push(why),
     };
     this.scope.spawn((signal) => keepAlive(link, this.clock, signal));
+  }
+
+  #end(watched: boolean) {
+    return { isWatched: () => watched, silence: (isSilent: boolean) => void this.silences.push(isSilent) };
   }
 
   /** Each question of the other end is a byte that comes here. */

@@ -5,7 +5,8 @@
  * A link that carries something is dead within 15 s, an idle one within 60, so that an idle node stays quiet. Any byte that
  * arrives is a sign of life: on a slow line a ping may queue behind megabytes, and the question of one end spares the other its
  * own. So the end that answers waits for longer than the one that asks, and asks only where it does not. A link that others are to be
- * passed on over is idle most of the time and must not be dead: there the answering end asks, every 10 s.
+ * passed on over is idle most of the time and must not be dead: there the answering end asks every 5 s, and tells of a silence at once, long
+ * before it takes that for death: what runs on a slow line must not end for it.
  */
 
 import type { Clock } from "../base/index.ts";
@@ -21,9 +22,13 @@ interface Pace {
 
 const BUSY: Pace = { intervalMs: 5_000, deadlineMs: 10_000 };
 /** Long enough that the other end has asked before. */
-const WATCHED: Pace = { intervalMs: 10_000, deadlineMs: 5_000 };
+const BUSY_ANSWERING: Pace = { intervalMs: 10_000, deadlineMs: 5_000 };
+/** Every other tick, though the answer to the last question was slow. */
+const WATCHED: Pace = { intervalMs: 3_500, deadlineMs: 10_000 };
 const IDLE: Pace = { intervalMs: 45_000, deadlineMs: 15_000 };
 const IDLE_ANSWERING: Pace = { intervalMs: 52_500, deadlineMs: 7_500 };
+/** A question that has no answer for so long is told of. */
+const SILENT_MS = 2_500;
 /** Ticks and answers come a little early or late: what falls just short of a moment must not wait for a whole tick more. */
 const SLACK_MS = 500;
 
@@ -36,6 +41,8 @@ export interface Watched {
   readonly answers?: {
     /** Whether its death matters though it carries nothing. */
     isWatched(): boolean;
+    /** Of one that is watched: it does not answer, or does again. */
+    silence(isSilent: boolean): void;
   };
   /** Called once. */
   dead(why: Failure): void;
@@ -47,6 +54,7 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
   let lastLook = lastAlive;
   let lastRead = link.bytesRead();
   let askedAt: number | undefined;
+  let wasSilent = false;
   while (!signal.aborted) {
     await clock.sleep(TICK_MS, signal);
     const now = clock.now();
@@ -58,6 +66,9 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
     }
     lastLook = now;
     const { intervalMs, deadlineMs } = paceOf(link);
+    const isSilent = askedAt !== undefined && now - askedAt >= SILENT_MS - SLACK_MS;
+    if (isSilent !== wasSilent && link.answers?.isWatched() === true) link.answers.silence(isSilent);
+    wasSilent = isSilent;
     if (askedAt !== undefined && now - askedAt >= deadlineMs - SLACK_MS) {
       link.dead(
         new Failure("link-lost", `the other node has not answered for ${Math.round((now - lastAlive) / 1000)} s`),
@@ -77,5 +88,6 @@ export async function keepAlive(link: Watched, clock: Clock, signal: AbortSignal
 
 function paceOf(link: Watched): Pace {
   if (link.answers === undefined) return link.isBusy() ? BUSY : IDLE;
-  return link.isBusy() || link.answers.isWatched() ? WATCHED : IDLE_ANSWERING;
+  if (link.answers.isWatched()) return WATCHED;
+  return link.isBusy() ? BUSY_ANSWERING : IDLE_ANSWERING;
 }

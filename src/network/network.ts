@@ -38,6 +38,8 @@ export interface ReverseLink {
   readonly path: Path;
   /** Resolves when it is gone, whoever ended it. */
   readonly ended: Promise<void>;
+  /** true: the other end has not answered for 7.5 s at most, which a slow line may be to blame for. false: it does again. */
+  readonly silences: Topic<boolean>;
   close(): void;
 }
 
@@ -152,8 +154,9 @@ export class Network implements Reach, AsyncDisposable {
 
   #answerOn(pipe: Pipe): ReverseLink {
     const ended = new Promise<void>((resolve) => pipe.duplex.once("close", resolve));
-    this.#deps.answering.take(pipe, { watched: true });
-    return { path: pipe.path, ended, close: () => void pipe.duplex.destroy() };
+    const silences = new Topic<boolean>();
+    this.#deps.answering.take(pipe, (isSilent) => silences.publish(isSilent));
+    return { path: pipe.path, ended, silences, close: () => void pipe.duplex.destroy() };
   }
 
   /** Lets others dial this node. */

@@ -9,14 +9,18 @@ import { type Identity, identityFromSeed } from "./identity.ts";
 import { Network } from "./network.ts";
 
 describe("a reverse link", { timeout: 20_000 }, () => {
-  test("is noticed to be dead within 15 s by whoever dialled, though it carries nothing", async () => {
+  test("is noticed to be silent within 8 s by whoever dialled, though it carries nothing, and to be dead within 15", async () => {
     await using lab = await Lab.open();
     const { link, asking } = await lab.dial();
     asking.keep();
     await lab.pass(120);
     assert.equal(lab.ended, false);
+    const told: boolean[] = [];
+    link.silences.on((isSilent) => told.push(isSilent));
     lab.internet.silence("192.0.2.1");
-    await lab.pass(15);
+    await lab.pass(8);
+    assert.deepEqual([told, lab.ended], [[true], false]);
+    await lab.pass(7);
     assert.ok(lab.ended);
     await link.ended;
   });

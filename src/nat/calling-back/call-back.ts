@@ -20,7 +20,7 @@ import { CheckRation } from "../reachability/check-ration.ts";
 import type { CallBackReply } from "./contract.ts";
 
 export interface CallBackDeps {
-  readonly answerOn: (target: Dialable, signal: AbortSignal) => Promise<ReverseLink>;
+  readonly answerOn: (target: Dialable, signal: AbortSignal) => Promise<Pick<ReverseLink, "path">>;
   readonly allowed: AllowedNetworks;
   readonly clock: Clock;
 }

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
 import { fakeId } from "../../../test/support/fake-link.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
-import { Scope, silentLog } from "../../base/index.ts";
+import { Scope, silentLog, Topic } from "../../base/index.ts";
 import { Failure, type NodeId } from "../../core/index.ts";
 import { KeepRelays, type RelayCandidate } from "./keep-relays.ts";
 
@@ -39,6 +39,44 @@ describe("a node that nobody can dial", () => {
     lab.lose(fakeId(1));
     await lab.clock.advance(10_000);
     assert.deepEqual(lab.via, [fakeId(2), fakeId(3), fakeId(5)]);
+  });
+
+  test("replaces one that says nothing at once, and keeps it for what runs there", async () => {
+    await using lab = new Lab([node(1), node(2), node(3), node(4)]);
+    await lab.clock.advance(0);
+    lab.fallSilent(fakeId(1), true);
+    await lab.clock.advance(0);
+    assert.deepEqual(lab.via, [fakeId(2), fakeId(3), fakeId(4)]);
+    assert.deepEqual([lab.links.size, lab.keeper.has(fakeId(1))], [4, true]);
+    lab.lose(fakeId(1));
+    await lab.clock.advance(60_000);
+    assert.deepEqual([lab.via, lab.links.size], [[fakeId(2), fakeId(3), fakeId(4)], 3]);
+  });
+
+  test("goes on naming one that says nothing where there is no other", async () => {
+    await using lab = new Lab([node(1), node(2)]);
+    await lab.clock.advance(0);
+    lab.fallSilent(fakeId(1), true);
+    await lab.clock.advance(60_000);
+    assert.deepEqual(lab.via, [fakeId(2), fakeId(1)]);
+    lab.fallSilent(fakeId(1), false);
+    await lab.clock.advance(0);
+    assert.deepEqual([lab.via, lab.asked.length], [[fakeId(1), fakeId(2)], 2]);
+  });
+
+  test("keeps few that say nothing, and when they speak again none too many for long", async () => {
+    await using lab = new Lab(Array.from({ length: 12 }, (_, index) => node(index + 1)));
+    await lab.clock.advance(0);
+    for (let round = 0; round < 3; round++) {
+      for (const id of lab.links.keys()) lab.fallSilent(id, true);
+      await lab.clock.advance(0);
+    }
+    assert.equal(lab.links.size, 6);
+    for (const id of lab.links.keys()) lab.fallSilent(id, false);
+    await lab.clock.advance(0);
+    assert.deepEqual([lab.via.length, lab.links.size], [3, 6]);
+    await lab.clock.advance(HOUR_MS + 10_000);
+    assert.deepEqual([lab.via.length, lab.links.size], [3, 3]);
   });
 
   test("goes back to a lost one where there is no other, ever more rarely while it fails", async () => {
@@ -163,6 +201,7 @@ class Lab implements AsyncDisposable {
   readonly silent = new Set<NodeId>();
   readonly asked: NodeId[] = [];
   readonly links = new Map<NodeId, () => void>();
+  readonly silences = new Map<NodeId, Topic<boolean>>();
   readonly keeper: KeepRelays;
   needed = true;
   via: readonly NodeId[] = [];
@@ -185,7 +224,9 @@ class Lab implements AsyncDisposable {
           resolve();
         };
         this.links.set(id, close);
-        return { path: { kind: "tcp4", remote: "" }, ended, close };
+        const silences = this.silences.get(id) ?? new Topic<boolean>();
+        this.silences.set(id, silences);
+        return { path: { kind: "tcp4", remote: "" }, ended, silences, close };
       },
       changed: (via) => {
         this.via = via;
@@ -194,6 +235,10 @@ class Lab implements AsyncDisposable {
       log: silentLog,
     });
     this.scope.spawn((signal) => this.keeper.run(signal));
+  }
+
+  fallSilent(id: NodeId, isSilent: boolean): void {
+    this.silences.get(id)?.publish(isSilent);
   }
 
   lose(id: NodeId): void {

@@ -1,8 +1,11 @@
 /**
  * Keeps a node that nobody can dial reachable: links to a few nodes that can be dialled, on which those may ask here.
  *
- * Each is asked first whether it will, lies in another network than the others, and is replaced when it is lost. Friends come
- * before strangers, near ones before far ones. Which they are, others learn from this node's record.
+ * Each is asked first whether it will, lies in another network than the others, and is replaced when it is lost, or says nothing. Friends
+ * come before strangers, near ones before far ones. Which they are, others learn from this node's record.
+ *
+ * One that says nothing is kept beside its replacement: if only the line is slow, what runs over it goes on. Whoever is one too many
+ * then ends when he would have to be renewed.
  */
 
 import { type Clock, isAbort, type Log, Scope, within } from "../../base/index.ts";
@@ -60,6 +63,7 @@ interface Held {
   readonly link: ReverseLink;
   readonly since: number;
   renewAt: number;
+  isSilent: boolean;
 }
 
 interface Rest {
@@ -125,7 +129,7 @@ export class KeepRelays {
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    const restMs = this.#hasMoved && this.#held.size < this.#count ? MOVED_REST_MS : LOOK_EVERY_MS;
+    const restMs = this.#hasMoved && this.#missing > 0 ? MOVED_REST_MS : LOOK_EVERY_MS;
     const slept = this.#deps.clock.sleep(restMs, wait.signal).catch((error: unknown) => {
       if (!isAbort(error, wait.signal)) throw error;
     });
@@ -134,7 +138,7 @@ export class KeepRelays {
 
   async #round(signal: AbortSignal): Promise<void> {
     await this.#renew(signal);
-    while (this.#held.size < this.#count) {
+    while (this.#missing > 0) {
       const next = this.#choose();
       if (next.length === 0) return;
       const before = this.#held.size;
@@ -143,12 +147,23 @@ export class KeepRelays {
     }
   }
 
+  /** How many are to be found. Of those that say nothing, as many as that are kept besides. */
+  get #missing(): number {
+    const silent = [...this.#held.values()].filter(({ isSilent }) => isSilent).length;
+    return Math.min(this.#count - (this.#held.size - silent), 2 * this.#count - this.#held.size);
+  }
+
   async #renew(signal: AbortSignal): Promise<void> {
     const now = this.#deps.clock.now();
     const due = [...this.#held.values()].filter(({ renewAt }) => renewAt <= now);
     await Promise.all(
       due.map(async (held) => {
         const { candidate, link } = held;
+        if (!this.#best().includes(held)) {
+          this.#held.delete(candidate.id);
+          link.close();
+          return;
+        }
         try {
           held.renewAt = now + (await this.#inTime(candidate, this.#deps.register, signal)) / 2;
         } catch (error) {
@@ -171,7 +186,7 @@ export class KeepRelays {
       if (network === undefined || networks.has(network) || this.#isPassedOver(candidate)) continue;
       networks.add(network);
       chosen.push(candidate);
-      if (chosen.length === this.#count - this.#held.size) break;
+      if (chosen.length === this.#missing) break;
     }
     return chosen;
   }
@@ -192,7 +207,12 @@ export class KeepRelays {
       const link = await this.#inTime(candidate, this.#deps.answerOn, signal);
       if (this.#held.size === 0) this.#forgive();
       const since = clock.now();
-      this.#held.set(candidate.id, { candidate, link, since, renewAt: since + ttlMs / 2 });
+      const held: Held = { candidate, link, since, renewAt: since + ttlMs / 2, isSilent: false };
+      this.#held.set(candidate.id, held);
+      link.silences.on((isSilent) => {
+        held.isSilent = isSilent;
+        if (this.#held.get(candidate.id) === held) this.#wake();
+      });
       log.info("reached through a relay", { node: shortNodeId(candidate.id) });
       void link.ended.then(() => this.#lost(candidate, link));
     } catch (error) {
@@ -247,10 +267,14 @@ export class KeepRelays {
     for (const { link } of all) link.close();
   }
 
+  /** Those to be named: who says nothing only where a place is left. */
+  #best(): readonly Held[] {
+    const order = (a: Held, b: Held) => Number(a.isSilent) - Number(b.isSilent) || byWorth(a.candidate, b.candidate);
+    return [...this.#held.values()].sort(order).slice(0, this.#count);
+  }
+
   #tell(): void {
-    const via = [...this.#held.values()]
-      .sort((a, b) => byWorth(a.candidate, b.candidate))
-      .map(({ candidate }) => candidate.id);
+    const via = this.#best().map(({ candidate }) => candidate.id);
     if (via.join() === this.#told.join()) return;
     this.#told = via;
     this.#deps.changed(via);
