@@ -79,6 +79,61 @@ describe("a router's answers", () => {
   });
 });
 
+/** What both protocols make of a router's words about where the port is open. */
+describe("a mapping", () => {
+  for (const [open, router] of [
+    [openPcp, pcpRouter],
+    [openNatPmp, natPmpRouter],
+  ] as const) {
+    test(`is none by ${open.name} where the port outside is 0`, async () => {
+      await using _router = await openRouter(router({ port: 0, address: [20, 7, 7, 7] }));
+      await using mapper = await open(deps, signal);
+      await assert.rejects(mapper.map({ protocol: "tcp", port: 8088 }, undefined, signal), { code: "bad-reply" });
+    });
+
+    test(`has no address by ${open.name} where the router has none`, async () => {
+      for (const [address, expected] of [
+        [[0, 0, 0, 0], undefined],
+        [[20, 7, 7, 7], "20.7.7.7"],
+      ] as const) {
+        await using _router = await openRouter(router({ port: 9_000, address }));
+        await using mapper = await open(deps, signal);
+        const lease = await mapper.map({ protocol: "tcp", port: 8088 }, undefined, signal);
+        assert.deepEqual([lease.external, lease.address], [9_000, expected]);
+      }
+    });
+  }
+});
+
+interface Outside {
+  readonly port: number;
+  readonly address: readonly number[];
+}
+
+function pcpRouter({ port, address }: Outside) {
+  return (question: Buffer) => {
+    const reply = Buffer.from(question);
+    reply[1] = (reply[1] ?? 0) | 0x80;
+    reply[3] = 0;
+    if (question.length > 24) {
+      reply.writeUInt16BE(port, 42);
+      reply.set([...Array<number>(10).fill(0), 255, 255, ...address], 44);
+    }
+    return reply;
+  };
+}
+
+function natPmpRouter({ port, address }: Outside) {
+  return (question: Buffer) => {
+    if (question[0] !== 0) return undefined;
+    const reply = Buffer.alloc(16);
+    reply[1] = (question[1] ?? 0) + 128;
+    if (question.length === 2) reply.set(address, 8);
+    else reply.set([...question.subarray(4, 6), port >> 8, port & 255], 8);
+    return reply;
+  };
+}
+
 const deps: MapperDeps = {
   gateway: { address: GATEWAY, family: 4, own: ["127.0.0.1"] },
   own: "127.0.0.1",

@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Random } from "../../base/index.ts";
+import { canonicalAddress, classifyAddress, Failure } from "../../core/index.ts";
 import type { Gateway } from "./gateways.ts";
 import type { Method } from "./state.ts";
 
@@ -54,3 +55,15 @@ export type OpenMapper = (deps: MapperDeps, signal: AbortSignal) => Promise<Mapp
 
 /** PCP recommends no more than a day, NAT-PMP two hours: what a crash leaves behind is gone after this. */
 export const LIFETIME_S = 7_200;
+
+/** The port that a router says it opened. @throws {Failure} bad-reply: there is no such port */
+export function portOutside(port: number): number {
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
+  throw new Failure("bad-reply", "the router does not say which port it mapped");
+}
+
+/** The address that a router says it has. Without a connection it says 0.0.0.0, or nothing: undefined. */
+export function addressOutside(text: string | undefined): string | undefined {
+  const address = canonicalAddress(text ?? "");
+  return address === undefined || classifyAddress(address) === "reserved" ? undefined : address;
+}

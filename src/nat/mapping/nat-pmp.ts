@@ -3,7 +3,15 @@
 import { Failure } from "../../core/index.ts";
 import { Epoch } from "./epoch.ts";
 import { GatewaySocket } from "./gateway-socket.ts";
-import { type Lease, LIFETIME_S, type Mapper, type MapperDeps, type Wish } from "./mapper.ts";
+import {
+  addressOutside,
+  type Lease,
+  LIFETIME_S,
+  type Mapper,
+  type MapperDeps,
+  portOutside,
+  type Wish,
+} from "./mapper.ts";
 
 const VERSION = 0;
 const EXTERNAL_ADDRESS = 0;
@@ -49,7 +57,7 @@ class NatPmp implements Mapper {
   /** @returns whether the router still knows what it knew */
   async look(signal: AbortSignal): Promise<boolean> {
     const reply = await this.#ask(Buffer.from([VERSION, EXTERNAL_ADDRESS]), ADDRESS_BYTES, signal);
-    this.#address = [...reply.subarray(8, 12)].join(".");
+    this.#address = addressOutside([...reply.subarray(8, 12)].join("."));
     return this.#epoch.holds(reply.readUInt32BE(4), this.#now());
   }
 
@@ -58,7 +66,7 @@ class NatPmp implements Mapper {
     const reply = await this.#ask(encodeMap(wish, wanted), MAP_BYTES, signal);
     this.#epoch.holds(reply.readUInt32BE(4), this.#now());
     const lifetimeS = Math.max(60, reply.readUInt32BE(12));
-    return { ...wish, external: reply.readUInt16BE(10), address: this.#address, lifetimeS, handle: "" };
+    return { ...wish, external: portOutside(reply.readUInt16BE(10)), address: this.#address, lifetimeS, handle: "" };
   }
 
   async unmap(lease: Lease, signal: AbortSignal): Promise<void> {

@@ -7,7 +7,15 @@ import ipaddr from "ipaddr.js";
 import { Failure } from "../../core/index.ts";
 import { Epoch } from "./epoch.ts";
 import { GatewaySocket } from "./gateway-socket.ts";
-import { type Lease, LIFETIME_S, type Mapper, type MapperDeps, type Wish } from "./mapper.ts";
+import {
+  addressOutside,
+  type Lease,
+  LIFETIME_S,
+  type Mapper,
+  type MapperDeps,
+  portOutside,
+  type Wish,
+} from "./mapper.ts";
 
 const VERSION = 2;
 const ANNOUNCE = 0;
@@ -82,8 +90,8 @@ class Pcp implements Mapper {
     if (result !== 0 || reply.length < HEADER_BYTES + MAP_BYTES)
       throw new Failure("not-allowed", RESULTS[result] ?? `the router answers with PCP error ${result}`);
     this.#epoch.holds(reply.readUInt32BE(8), this.#options.now());
-    const external = reply.readUInt16BE(HEADER_BYTES + 18);
-    const address = decodeAddress(reply.subarray(HEADER_BYTES + 20, HEADER_BYTES + 36));
+    const external = portOutside(reply.readUInt16BE(HEADER_BYTES + 18));
+    const address = addressOutside(decodeAddress(reply.subarray(HEADER_BYTES + 20, HEADER_BYTES + 36)));
     return { ...wish, external, address, handle, lifetimeS: Math.max(60, reply.readUInt32BE(4)) };
   }
 

@@ -4,8 +4,17 @@
 
 import { isIPv6 } from "node:net";
 import { type Random, randomBelow } from "../../base/index.ts";
-import { canonicalAddress, classifyAddress, Failure } from "../../core/index.ts";
-import { type Lease, LIFETIME_S, type Mapper, type MapperDeps, type Protocol, type Wish } from "./mapper.ts";
+import { Failure } from "../../core/index.ts";
+import {
+  addressOutside,
+  type Lease,
+  LIFETIME_S,
+  type Mapper,
+  type MapperDeps,
+  portOutside,
+  type Protocol,
+  type Wish,
+} from "./mapper.ts";
 import { call, type ControlOptions, element, readServices, type Service, UpnpError } from "./soap.ts";
 import { findDescription } from "./ssdp.ts";
 
@@ -48,9 +57,7 @@ async function externalAddress(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const said = await asked(() => call({ ...service, action: "GetExternalIPAddress", words: [] }, options, signal));
-  const address = canonicalAddress(element(said, "NewExternalIPAddress") ?? "");
-  // Without a connection it says 0.0.0.0, or nothing.
-  return address === undefined || classifyAddress(address) === "reserved" ? undefined : address;
+  return addressOutside(element(said, "NewExternalIPAddress"));
 }
 
 class PortMappings implements Mapper {
@@ -114,9 +121,7 @@ class PortMappings implements Mapper {
         ["NewLeaseDuration", lifetimeS],
       ] as const;
       const said = await this.#call(chooses ? "AddAnyPortMapping" : "AddPortMapping", words, signal);
-      const given = chooses ? Number(element(said, "NewReservedPort")) : external;
-      if (!Number.isInteger(given) || given < 1 || given > 65_535)
-        throw new Failure("bad-reply", "the router does not say which port it mapped");
+      const given = portOutside(chooses ? Number(element(said, "NewReservedPort")) : external);
       return { ...wish, external: given, address: this.#address, lifetimeS, handle: "" };
     };
     try {
