@@ -11,8 +11,8 @@ export async function openForCommand(
   { home, flags = [], daemon = "start", quiet = false }: OpenOptions,
   io: Io,
 ): Promise<Client> {
-  if (!quiet) io.progress("starting the daemon");
-  const opened = await openDaemon({ home, flags, start: daemon !== "never", clock: io.clock }, io.signal);
+  const onStart = () => void (quiet || io.progress("starting the daemon"));
+  const opened = await openDaemon({ home, flags, start: daemon !== "never", onStart, clock: io.clock }, io.signal);
   const { version, name } = opened.status;
   if (opened.started) {
     if (daemon !== "restart") io.err(`started the daemon of ${name} in the background (\`p2prc stop\` ends it)`, "dim");

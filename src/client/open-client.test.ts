@@ -81,6 +81,19 @@ describe("starting the daemon", () => {
     await client.stop(signal);
   });
 
+  test("is told of where one is started, and not where one runs", async () => {
+    await using home = await Home.make();
+    const told: string[] = [];
+    const open = (who: string) =>
+      openDaemon({ home: home.path, program: fakeDaemon, onStart: () => told.push(who) }, signal);
+    await using _first = (await open("first")).client;
+    await using _second = (await open("second")).client;
+    assert.deepEqual(told, ["first"]);
+    await stopDaemon({ home: home.path }, signal);
+    await assert.rejects(openDaemon({ home: home.path, start: false, onStart: () => told.push("never") }, signal));
+    assert.deepEqual(told, ["first"]);
+  });
+
   test("ends with one daemon when two start it at once", async () => {
     await using home = await Home.make();
     const options = { home: home.path, program: fakeDaemon };

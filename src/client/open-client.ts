@@ -19,6 +19,8 @@ export interface OpenClientOptions {
   readonly home?: string;
   /** Whether to start a daemon where none runs. @default true */
   readonly start?: boolean;
+  /** Told before one is started, which takes seconds. */
+  readonly onStart?: () => void;
   /** What a daemon that is started is given beside its home. */
   readonly flags?: readonly string[];
   /** What to start. @default the daemon that came with this program */
@@ -50,6 +52,7 @@ export async function openDaemon(options: OpenClientOptions, signal: AbortSignal
   const {
     home = homePath(env, homedir()),
     start = true,
+    onStart,
     flags = [],
     program = ownDaemon(),
     clock = systemClock,
@@ -57,6 +60,7 @@ export async function openDaemon(options: OpenClientOptions, signal: AbortSignal
   const running = await connect({ home, clock }, signal);
   if (running !== undefined) return { ...running, started: false };
   if (!start) throw notRunning();
+  onStart?.();
   const answers = async (asking: AbortSignal) => {
     const answer = await connect({ home, clock }, asking);
     await answer?.client[Symbol.asyncDispose]();
