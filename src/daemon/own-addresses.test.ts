@@ -61,14 +61,17 @@ describe("the moves of a machine", () => {
     own.moves.on((move) => order.push(move));
     has.push("20.0.0.2");
     await clock.advance(2_000);
-    assert.deepEqual(order, ["addresses", "changed"]);
+    assert.deepEqual(order, ["addresses", "came"]);
     has.pop();
     await clock.advance(2_000);
-    assert.equal(order.length, 4);
+    assert.deepEqual(order.slice(2), ["addresses", "changed"]);
+    has[0] = "192.168.7.2";
+    await clock.advance(2_000);
+    assert.deepEqual(order.slice(4), ["addresses", "changed"]);
   });
 
   test("are told after a sleep, in which the clock stood still and the calendar did not", async () => {
-    const { own, clock, scope } = moving();
+    const { own, clock, has, scope } = moving();
     await using _ending = scope;
     const moves: string[] = [];
     own.moves.on((move) => moves.push(move));
@@ -79,6 +82,23 @@ describe("the moves of a machine", () => {
     assert.deepEqual(moves, ["slept"]);
     await clock.advance(60_000);
     assert.deepEqual(moves, ["slept"]);
+    clock.jumpWallTime(3_600_000);
+    has.push("20.0.0.2");
+    await clock.advance(2_000);
+    assert.deepEqual(moves, ["slept", "slept"]);
+  });
+
+  test("are no such thing when the cable of a container comes and goes, or interfaces change their order", async () => {
+    const { own, clock, has, scope } = moving();
+    await using _ending = scope;
+    has.push("20.0.0.2");
+    await clock.advance(2_000);
+    own.moves.on((move) => assert.fail(move));
+    has.push("fe80::42:2", "169.254.3.4", "127.0.0.5");
+    await clock.advance(2_000);
+    assert.ok(own.all.includes("fe80::42:2"));
+    has.splice(0, Infinity, "20.0.0.2", "192.168.0.2");
+    await clock.advance(2_000);
   });
 
   test("are no such thing when the calendar is set back, or a little forward", async () => {

@@ -17,6 +17,12 @@ const LOOK_EVERY_MS = 1_000;
 /** The calendar went on for so much longer than the clock: the machine slept, or was stopped. */
 const SLEPT_MS = 5_000;
 
+/**
+ * came: addresses came and none went, so that what runs may run on. changed: one went. slept: the machine did, or was stopped, and may be
+ * anywhere.
+ */
+export type Move = "came" | "changed" | "slept";
+
 export interface OwnAddressesDeps {
   readonly allowed: AllowedNetworks;
   readonly clock: Clock;
@@ -26,8 +32,8 @@ export interface OwnAddressesDeps {
 
 export class OwnAddresses {
   readonly changes = new Topic<readonly string[]>();
-  /** The addresses changed, or the machine slept and may be anywhere. */
-  readonly moves = new Topic<"changed" | "slept">();
+  /** Addresses that others could use changed, or the machine slept. The cables of containers (`veth`) come and go with link-local ones alone. */
+  readonly moves = new Topic<Move>();
   readonly #deps: OwnAddressesDeps;
   #all: readonly string[];
 
@@ -49,12 +55,9 @@ export class OwnAddresses {
 
   /** For the LAN and invites: everything but loopback, unless that was named. */
   near(listening: readonly string[]): readonly string[] {
-    const { allowed } = this.#deps;
-    const isUseful = (address: string) => {
-      const kind = classifyAddress(address);
-      return allowed.includes(address) || (kind !== "loopback" && kind !== "linklocal");
-    };
-    return this.#heardOn(listening).filter(isUseful).sort(sixFirst);
+    return this.#heardOn(listening)
+      .filter((address) => this.#isUseful(address))
+      .sort(sixFirst);
   }
 
   /** Looks again and again until `signal` aborts. */
@@ -64,14 +67,27 @@ export class OwnAddresses {
       const [before, wallBefore] = [clock.now(), clock.wallTime()];
       await clock.sleep(LOOK_EVERY_MS, signal);
       const found = this.#look();
-      const hasChanged = found.join() !== this.#all.join();
+      const move = this.#moveTo(found);
       this.#all = found;
-      if (hasChanged) this.changes.publish(found);
+      if (move !== undefined) this.changes.publish(found);
       // Most clocks stand still while a machine sleeps, some do not.
       const lasted = Math.max(clock.now() - before, clock.wallTime() - wallBefore);
-      if (hasChanged) this.moves.publish("changed");
-      else if (lasted > LOOK_EVERY_MS + SLEPT_MS) this.moves.publish("slept");
+      const slept = lasted > LOOK_EVERY_MS + SLEPT_MS;
+      if (slept) this.moves.publish("slept");
+      else if (move !== undefined) this.moves.publish(move);
     }
+  }
+
+  #moveTo(found: readonly string[]): "came" | "changed" | undefined {
+    const useful = (addresses: readonly string[]) => new Set(addresses.filter((address) => this.#isUseful(address)));
+    const [before, now] = [useful(this.#all), useful(found)];
+    if (!before.isSubsetOf(now)) return "changed";
+    return now.isSubsetOf(before) ? undefined : "came";
+  }
+
+  #isUseful(address: string): boolean {
+    const kind = classifyAddress(address);
+    return this.#deps.allowed.includes(address) || (kind !== "loopback" && kind !== "linklocal");
   }
 
   #heardOn(listening: readonly string[]): string[] {

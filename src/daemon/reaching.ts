@@ -22,6 +22,7 @@ import {
 } from "../nat/index.ts";
 import { openErrand, proofMs, proveLinks } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
+import type { Move } from "./own-addresses.ts";
 import type { Parts } from "./parts.ts";
 
 /** What the DHT knows of UDP, once there is one. */
@@ -88,7 +89,8 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
   const subscriptions = [
     addresses.moves.on((move) => {
       if (!scope.signal.aborted) scope.spawn((signal) => proveAfter(move, deps, signal));
-      mapping.again();
+      if (move === "slept") mapping.again();
+      else mapping.moved();
       reachability.recheck({ forget: false });
     }),
     onOpened(mapping, () => reachability.recheck({ forget: false })),
@@ -202,7 +204,7 @@ function helpersOf(
 
 /** Links that lead nowhere since this machine moved or slept are ended, and so made anew by those who want them. */
 async function proveAfter(
-  move: "changed" | "slept",
+  move: Move,
   { addresses, network, answering, clock, log }: ReachingDeps,
   signal: AbortSignal,
 ): Promise<void> {

@@ -34,6 +34,47 @@ describe("PortMapping", () => {
     assert.equal(lab.router.open.size, 3);
   });
 
+  test("leaves ports open when the network changes elsewhere, and begins anew where it changes here", async () => {
+    await using lab = new Lab();
+    await lab.clock.advance(100);
+    lab.mapping.moved();
+    await lab.clock.advance(100);
+    assert.deepEqual([lab.router.maps, lab.router.open.size, lab.mapping.latest.four.kind], [3, 3, "mapped"]);
+    lab.gateways = [{ ...GATEWAY, own: ["192.168.0.7"] }];
+    lab.mapping.moved();
+    await lab.clock.advance(100);
+    assert.equal(lab.router.maps, 6);
+    lab.wanted = { ...WANTED, tcp: 8089 };
+    lab.mapping.moved();
+    await lab.clock.advance(100);
+    assert.ok(lab.router.open.has("tcp 8089"));
+    lab.wanted = undefined;
+    lab.mapping.moved();
+    await lab.clock.advance(100);
+    assert.deepEqual([lab.router.open.size, lab.mapping.latest.four.kind], [0, "idle"]);
+  });
+
+  test("asks a router at once that failed before, when the network changes", async () => {
+    await using lab = new Lab();
+    lab.refuses.add("PCP").add("UPnP");
+    await lab.clock.advance(100);
+    lab.refuses.clear();
+    lab.mapping.moved();
+    await lab.clock.advance(100);
+    assert.equal(lab.mapping.latest.four.kind, "mapped");
+  });
+
+  test("begins anew when told to while it looks whether the network still is as it was", async () => {
+    await using lab = new Lab();
+    await lab.clock.advance(100);
+    lab.finds = (signal) => lab.clock.sleep(50, signal);
+    lab.mapping.moved();
+    await lab.clock.advance(10);
+    lab.mapping.again();
+    await lab.clock.advance(200);
+    assert.equal(lab.router.maps, 6);
+  });
+
   test("begins anew while the routers are still being looked for, by what does not hear that it may stop", async () => {
     await using lab = new Lab();
     lab.finds = () => lab.clock.sleep(50, new AbortController().signal);

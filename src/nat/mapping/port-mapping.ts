@@ -43,6 +43,9 @@ export class PortMapping {
   readonly #on: boolean;
   #latest: Mapped;
   #wake = Promise.withResolvers<void>();
+  #mustBegin = false;
+  /** The routers that are being asked. */
+  #asked: readonly Gateway[] | undefined;
 
   constructor(deps: PortMappingDeps, options: PortMappingOptions = {}) {
     this.#deps = deps;
@@ -54,8 +57,14 @@ export class PortMapping {
     return this.#latest;
   }
 
-  /** The network or what is wanted changed: begins anew. */
+  /** What is wanted changed, or who is asked may be another one by the same name: begins anew. */
   again(): void {
+    this.#mustBegin = true;
+    this.#wake.resolve();
+  }
+
+  /** The network changed: begins anew if that concerns the routers, so that ports that are open stay so where it does not. */
+  moved(): void {
     this.#wake.resolve();
   }
 
@@ -72,23 +81,37 @@ export class PortMapping {
   async run(signal: AbortSignal): Promise<void> {
     if (!this.#on) return;
     while (!signal.aborted) {
+      this.#mustBegin = false;
       this.#wake = Promise.withResolvers();
-      const onAbort = () => this.#wake.resolve();
-      signal.addEventListener("abort", onAbort, { once: true });
-      const session = new Scope(signal);
+      this.#asked = undefined;
+      await using session = new Scope(signal);
       const wanted = this.#deps.wanted();
       this.#set(wanted === undefined ? unmapped : { ...unmapped, four: { kind: "asking" } });
       if (wanted !== undefined) session.spawn((ending) => this.#ask(wanted, session, ending));
-      session.signal.addEventListener("abort", onAbort, { once: true }); // a defect ends it too
-      await this.#wake.promise;
-      signal.removeEventListener("abort", onAbort);
-      await session.close();
+      // A defect ends it too.
+      session.signal.addEventListener("abort", () => this.#wake.resolve(), { once: true });
+      if (session.signal.aborted) return;
+      do await this.#wake.promise;
+      while (await this.#isStillRight(wanted, session.signal));
     }
+  }
+
+  /** Whether the same routers are to be asked for the same, and they do as they are asked. */
+  async #isStillRight(wanted: Wanted | undefined, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
+    this.#wake = Promise.withResolvers(); // for what comes while it looks
+    if (wanted === undefined || this.#asked === undefined || this.#latest.four.kind === "failed") return false;
+    const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+    if (this.#mustBegin || !isSame(this.#deps.wanted(), wanted)) return false;
+    const gateways = await this.#deps.findGateways(signal);
+    if (signal.aborted || this.#mustBegin) return false;
+    return isSame(gateways, this.#asked) && isSame(this.#deps.wanted(), wanted);
   }
 
   async #ask(wanted: Wanted, session: Scope, signal: AbortSignal): Promise<void> {
     const gateways = await this.#deps.findGateways(signal);
     if (signal.aborted) return; // what was wanted changed meanwhile, and the next session asks
+    this.#asked = gateways;
     const { four, six, ...ports } = wanted;
     const fours = four ? gateways.filter(({ family }) => family === 4) : [];
     const states = new Map<Gateway, MappingState>(fours.map((gateway) => [gateway, { kind: "asking" }]));
