@@ -20,7 +20,7 @@ import {
   type Self,
   type Wanted,
 } from "../nat/index.ts";
-import { openErrand, proofMs, proveLinks } from "../network/index.ts";
+import { openErrand, type Proof, proofFor, proveLinks } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
 import type { Move } from "./own-addresses.ts";
 import type { Parts } from "./parts.ts";
@@ -208,11 +208,12 @@ async function proveAfter(
   { addresses, network, answering, clock, log }: ReachingDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const here = addresses.all;
+  const moved = { here: addresses.all, move };
+  const later = ({ timeoutMs, ends }: Proof): Proof => ({ timeoutMs: timeoutMs + AFTER_ASKING_MS, ends });
   const [linksEnded] = await Promise.all([
-    proveLinks(network.links, { clock, here }, signal),
+    proveLinks(network.links, { clock, ...moved, doubt: (link) => network.doubt(link) }, signal),
     // A little later: whoever makes these anew must not ask on one of the others that is dead.
-    answering.prove((path) => proofMs(path, here) + AFTER_ASKING_MS, signal),
+    answering.prove((path) => later(proofFor(path, moved)), signal),
   ]);
   log.info(move === "slept" ? "the machine has slept" : "the network changed", { linksEnded });
 }

@@ -26,6 +26,7 @@ import { keepReading } from "./keep-reading.ts";
 import { endLateBody } from "./late-body.ts";
 import type { Path } from "./link.ts";
 import { carriesLink } from "./link-inside.ts";
+import type { Proof } from "./prove-links.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 /** A client without a key reads one page and goes. */
@@ -57,6 +58,7 @@ interface Inbound {
   readonly path: Path;
   /** Told of each silence. Undefined: it is not watched. */
   readonly watch: ((isSilent: boolean) => void) | undefined;
+  readonly bytesRead: () => number;
   streams: number;
   /** Of these, those that carry links. */
   linksInside: number;
@@ -129,19 +131,20 @@ export class Answering implements AsyncDisposable {
     }
   }
 
-  /** Ends those that are watched and do not answer in time: after the machine moved, they may lead nowhere. */
-  async prove(msFor: (path: Path) => number, signal: AbortSignal): Promise<void> {
-    const watched = [...this.#inbound.values()].filter(({ watch }) => watch !== undefined);
-    await Promise.all(watched.map((inbound) => this.#proveOne(inbound, msFor(inbound.path), signal)));
+  /** Ends those that are watched and silent for so long: after the machine moved, they may lead nowhere. */
+  async prove(proofOf: (path: Path) => Proof, signal: AbortSignal): Promise<void> {
+    const watched = [...this.#inbound.values()].filter(({ watch, path }) => watch !== undefined && proofOf(path).ends);
+    await Promise.all(watched.map((inbound) => this.#proveOne(inbound, proofOf(inbound.path).timeoutMs, signal)));
   }
 
-  async #proveOne({ session, duplex }: Inbound, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async #proveOne({ session, duplex, bytesRead }: Inbound, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const before = bytesRead();
     await using wait = new Scope(signal);
     const answered = new Promise<boolean>((resolve) => {
       if (session.destroyed || !session.ping((error) => resolve(error === null))) resolve(false);
     });
     const isAlive = await Promise.race([answered, this.#clock.sleep(timeoutMs, wait.signal).then(() => false)]);
-    if (!isAlive) duplex.destroy();
+    if (!isAlive && bytesRead() === before) duplex.destroy();
   }
 
   /** Who asks here now, one row per link. */
@@ -181,6 +184,7 @@ export class Answering implements AsyncDisposable {
       caller,
       path,
       watch,
+      bytesRead: () => pipe.bytesRead(),
       streams: 0,
       linksInside: 0,
       idleSince: this.#clock.now(),

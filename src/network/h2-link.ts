@@ -28,6 +28,7 @@ export class H2Link implements Link {
   readonly path: Path;
   readonly ended: Promise<Failure | undefined>;
   readonly #session: ClientHttp2Session;
+  readonly #bytesRead: () => number;
   readonly #duplex: Duplex;
   readonly #clock: Clock;
   readonly #unread: UnreadBytes;
@@ -61,6 +62,7 @@ export class H2Link implements Link {
     const session = connect(`https://${pipe.peer}`, { ...sessionOptions, createConnection: () => pipe.duplex });
     this.#session = session;
     this.#duplex = pipe.duplex;
+    this.#bytesRead = () => pipe.bytesRead();
     this.#unread = new UnreadBytes(session);
     widen(session);
     session.on("error", (cause) => this.#lost(cause));
@@ -85,6 +87,10 @@ export class H2Link implements Link {
 
   get open(): boolean {
     return !this.#session.destroyed && !this.#session.closed;
+  }
+
+  get bytesRead(): number {
+    return this.#bytesRead();
   }
 
   async request({ method, path, body }: LinkRequest, signal: AbortSignal): Promise<LinkReply> {

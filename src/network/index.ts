@@ -18,7 +18,7 @@ export {
 } from "./link.ts";
 export { Network, type NetworkDeps, type NetworkOptions, type ReverseLink } from "./network.ts";
 export type { Hindrance, Passage, PassageWay } from "./passage.ts";
-export { proofMs, proveLinks } from "./prove-links.ts";
+export { type Proof, proofFor, proveLinks } from "./prove-links.ts";
 export { FoundByKey } from "./punch/found-by-key.ts";
 export type { Found } from "./punch/key-record.ts";
 export type { PunchRole } from "./punch/presence.ts";

@@ -75,6 +75,8 @@ export interface Link {
   /** Resolves, never rejects, with why the link ended: undefined when this end closed it. */
   readonly ended: Promise<Failure | undefined>;
   readonly open: boolean;
+  /** Any byte that arrives is a sign of life, as an answer to a ping is. */
+  readonly bytesRead: number;
 }
 
 /** What one must know of a node to reach it. */

@@ -88,10 +88,16 @@ export class Network implements Reach, AsyncDisposable {
     return await shared.join(signal);
   }
 
+  /** It is silent since this machine moved: whoever wants a link is not made to wait for it. */
+  doubt(link: Link): void {
+    this.#sound.doubt(link);
+  }
+
   /** Who has no other way takes the link that there is. */
   async #firstSound(open: readonly Link[], { via }: Dialable, signal: AbortSignal): Promise<Link | undefined> {
     const [first] = open;
-    if (open.length === 1 && via.length === 0 && first?.path.kind !== "punched") return first;
+    const isOnly = open.length === 1 && via.length === 0 && first?.path.kind !== "punched";
+    if (isOnly && first !== undefined && !this.#sound.isDoubted(first)) return first;
     for (const link of open) if (await this.#sound.isSound(link, signal)) return link;
     return undefined;
   }

@@ -22,20 +22,37 @@ interface Asked {
 export class SoundLinks {
   readonly #clock: Clock;
   readonly #asked = new WeakMap<Link, Asked>();
+  readonly #doubted = new WeakSet<Link>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  /** It was silent when it should have spoken: is asked on, and doubted until it speaks. */
+  doubt(link: Link): void {
+    this.#doubted.add(link);
+    const asked = this.#of(link);
+    asked.answer ??= this.#ask(link, asked);
+  }
+
+  isDoubted(link: Link): boolean {
+    return this.#doubted.has(link);
+  }
+
   /** Whether it has answered within two seconds, or does now. */
   async isSound(link: Link, signal: AbortSignal): Promise<boolean> {
-    const asked = this.#asked.get(link) ?? { answeredAt: Number.NEGATIVE_INFINITY, answer: undefined };
-    this.#asked.set(link, asked);
+    const asked = this.#of(link);
     if (this.#clock.now() - asked.answeredAt < FRESH_MS) return true;
     asked.answer ??= this.#ask(link, asked);
     const sound = await asked.answer;
     signal.throwIfAborted();
     return sound;
+  }
+
+  #of(link: Link): Asked {
+    const asked = this.#asked.get(link) ?? { answeredAt: Number.NEGATIVE_INFINITY, answer: undefined };
+    this.#asked.set(link, asked);
+    return asked;
   }
 
   /** The question stays open longer than anybody waits: a late answer makes the link sound again. */
@@ -44,6 +61,7 @@ export class SoundLinks {
     const answered = link.ping(waiting.signal).then(
       () => {
         asked.answeredAt = this.#clock.now();
+        this.#doubted.delete(link);
         return true;
       },
       () => false,

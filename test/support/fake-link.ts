@@ -45,6 +45,7 @@ export class FakeLink implements Link {
   pings = 0;
   holders = 0;
   open = true;
+  bytesRead = 0;
   readonly #options: FakeLinkOptions;
   readonly #end: (why: Failure | undefined) => void;
 

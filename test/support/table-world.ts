@@ -295,6 +295,7 @@ class WorldLink implements Link {
   readonly #seq: number;
   readonly ended = NEVER;
   readonly idleSince = undefined;
+  readonly bytesRead = 0;
 
   constructor(to: WorldNode) {
     this.#to = to;
