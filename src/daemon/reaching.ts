@@ -91,7 +91,7 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
       if (!scope.signal.aborted) scope.spawn((signal) => proveAfter(move, deps, signal));
       if (move === "slept") mapping.again();
       else mapping.moved();
-      reachability.recheck({ forget: false });
+      reachability.recheck({ forget: false, stands: move === "came" });
     }),
     onOpened(mapping, () => reachability.recheck({ forget: false })),
     reachability.changes.on(() => tell(deps, reachability)),

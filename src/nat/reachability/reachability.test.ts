@@ -55,6 +55,8 @@ describe("Reachability", () => {
     await lab.clock.advance(1_000);
     lab.helpers = lab.helpers.slice(0, 1);
     await lab.clock.advance(600_000);
+    lab.reachability.recheck({ forget: false, stands: true });
+    await lab.clock.advance(1_000);
     assert.deepEqual([lab.reachability.reachable.addresses, lab.reachability.needsRelay], [["20.7.7.7"], false]);
     lab.reachability.recheck({ forget: false });
     await lab.clock.advance(1_000);

@@ -111,9 +111,12 @@ export class Reachability {
     return this.#needsRelay && this.#deps.lends();
   }
 
-  /** Something changed: what was found out has to be found again, and no longer counts at all where `forget` says so. */
-  recheck({ forget }: { readonly forget: boolean }): void {
-    this.#moves++;
+  /**
+   * Something changed: what was found out has to be found again, and no longer counts at all where `forget` says so.
+   * @param change stands: nothing went, so that what was verified stays so until it is refuted
+   */
+  recheck({ forget, stands = false }: { readonly forget: boolean; readonly stands?: boolean }): void {
+    if (!stands) this.#moves++;
     if (forget) {
       this.#lives++;
       this.#set(noVerdict, undefined);
