@@ -5,9 +5,9 @@ import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { DaemonLab, type LabDaemon } from "../../test/support/daemon-lab.ts";
 import { freePorts, until } from "../../test/support/punch-lab.ts";
-import { Failure, formatEndpoint, type NodeId } from "../core/index.ts";
+import { Failure, type NodeId } from "../core/index.ts";
 import type { ReachReply } from "../nat/index.ts";
-import type { Link } from "../network/index.ts";
+import type { Link, Network } from "../network/index.ts";
 
 const never = new AbortController().signal;
 
@@ -39,9 +39,13 @@ describe("punching between whole nodes", { timeout: 60_000 }, () => {
     await until(
       async () => (await linkOf(network.link({ id: attic.id, endpoints: [known], via: [] }, never))) === attic.id,
     );
-    const opened = network.attempts(attic.id).findLast(({ outcome }) => outcome === "open");
-    assert.ok(opened?.path === "punched" || opened?.address === "found by key", JSON.stringify(opened));
-    assert.notEqual(opened?.address, formatEndpoint(known));
+    // garage, whom both know, may be faster at first.
+    const byKey = () =>
+      network
+        .attempts(attic.id)
+        .filter(({ outcome }) => outcome === "open")
+        .some(isByKey);
+    await until(async () => byKey());
   });
 
   test("opens no UDP port where a person turned it off, and says so", async () => {
@@ -70,6 +74,10 @@ describe("punching between whole nodes", { timeout: 60_000 }, () => {
     await until(has(4));
   });
 });
+
+function isByKey({ path, address }: ReturnType<Network["attempts"]>[number]): boolean {
+  return path === "punched" || address === "found by key";
+}
 
 /** Undefined: it cannot be reached yet. */
 async function linkOf(linking: Promise<Link>): Promise<NodeId | undefined> {
