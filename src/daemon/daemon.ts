@@ -45,8 +45,8 @@ export class Daemon implements AsyncDisposable {
       const parts = buildParts(await openGround(world, scope), scope);
       const guest = openGuestSide(parts, scope);
       const owner = openOwnerSide(parts, scope);
-      const relaying = openRelaying(parts, scope);
-      const punch = openPunching(parts, scope);
+      const { punch, foundByKey } = openPunching(parts, scope);
+      const relaying = openRelaying(parts, foundByKey, scope);
       const surface = await answer({ parts, guest, owner, relaying, punch }, scope, signal);
       connect(parts, scope);
       run(parts, scope);

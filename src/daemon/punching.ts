@@ -21,7 +21,12 @@ const MAX_BOOTSTRAP = 32;
 /** The table changes often and is large; the DHT is in no hurry. */
 const LOOK_EVERY_MS = 1_000;
 
-export function openPunching(parts: Parts, scope: Scope): Punch {
+interface Punching {
+  readonly punch: Punch;
+  readonly foundByKey: FoundByKey;
+}
+
+export function openPunching(parts: Parts, scope: Scope): Punching {
   const { identity, clock, random, network, own, table, grants, carrier, allowed, outlook, config } = parts;
   const log = parts.log.with({ room: "network" });
   const isKnown = (id: Row["id"]) => table.relationOf(id) !== undefined || grants.of(id) !== undefined;
@@ -61,7 +66,7 @@ export function openPunching(parts: Parts, scope: Scope): Punch {
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
   if (config.punch === false) log.info("punching is turned off");
-  return punch;
+  return { punch, foundByKey };
 }
 
 /** For `GET /v1/reach`: whether this node can punch, and why not. */

@@ -14,7 +14,7 @@ import {
   type RelayStatus,
   serveRelay,
 } from "../nat/index.ts";
-import { type Dialable, InnerTls } from "../network/index.ts";
+import { type Dialable, type FoundByKey, InnerTls } from "../network/index.ts";
 import type { Row } from "../table/index.ts";
 import type { Parts } from "./parts.ts";
 import type { TunnelKind } from "./tunnels.ts";
@@ -33,7 +33,7 @@ export interface Relaying {
 /** Of the last few invites. */
 const MAX_FROM_INVITES = 16;
 
-export function openRelaying(parts: Parts, scope: Scope): Relaying {
+export function openRelaying(parts: Parts, foundByKey: FoundByKey, scope: Scope): Relaying {
   const { identity, network, lending, table, own, config, clock, reachability, addresses } = parts;
   const log = parts.log.with({ room: "nat" });
   const inner = new InnerTls({ identity, clock });
@@ -57,7 +57,7 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
   const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
   const isKnown = (id: NodeId) => table.relationOf(id) !== undefined || parts.grants.of(id) !== undefined;
   const arrivals = scope.own(new Arrivals({ inner, mayBring, isKnown, take: (pipe) => network.take(pipe), log }));
-  const relaysAre = openWays(parts, inner, scope);
+  const relaysAre = openWays(parts, { inner, foundByKey }, scope);
   const subscriptions = [
     network.changes.on(({ link }) => {
       relay.registrations.linked(link.peer);
@@ -84,7 +84,11 @@ export function openRelaying(parts: Parts, scope: Scope): Relaying {
 }
 
 /** Ways to others through relays. @returns where relays are told of that no table knows yet */
-function openWays(parts: Parts, inner: InnerTls, scope: Scope): Relaying["relaysAre"] {
+function openWays(
+  parts: Parts,
+  { inner, foundByKey }: { readonly inner: InnerTls; readonly foundByKey: FoundByKey },
+  scope: Scope,
+): Relaying["relaysAre"] {
   const { identity, network, table, clock } = parts;
   const fromInvites = new LruMap<NodeId, Endpoint>(MAX_FROM_INVITES);
   const told = (id: NodeId): Dialable | undefined => {
@@ -98,6 +102,7 @@ function openWays(parts: Parts, inner: InnerTls, scope: Scope): Relaying["relays
       reach: network,
       relay: (id, target) => knownRelay(parts, { id, target }) ?? told(id),
       helpers: (target) => helpersFor(parts, target),
+      byKey: foundByKey,
       nameOf: (id) => table.nameOf(id),
       clock,
     }),

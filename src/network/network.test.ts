@@ -103,7 +103,7 @@ test("a passage leads to a node that no address leads to, and is among the attem
   assert.ok((await link.ping(never)) >= 0);
   assert.deepEqual(
     lab.network.attempts(there.id).map(({ path, outcome }) => `${path} ${outcome}`),
-    ["tcp4 unreachable", "punched open"],
+    ["tcp4 unreachable", "memory open"],
   );
   passage[Symbol.dispose]();
   link.close("enough");

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { Failure } from "../core/index.ts";
 import type { H2Link } from "./h2-link.ts";
+import type { PathKind } from "./link.ts";
 import { type Attempt, race, type Way } from "./race.ts";
 
 describe("race", () => {
@@ -17,7 +18,13 @@ describe("race", () => {
     const lab = new Lab([six({}), four({ opensAfterMs: 30 })]);
     assert.equal(await lab.run(280), "four");
     assert.deepEqual(lab.outcomes.sort(), ["tcp4 open", "tcp6 cancelled"]);
-    assert.deepEqual(lab.reasons.sort(), ["", "left for the memory path"]);
+    assert.deepEqual(lab.reasons.sort(), ["", "left for the tcp4 path"]);
+  });
+
+  test("says by which kind of path it got there, whatever the way was taken for", async () => {
+    const lab = new Lab([four({ opensAfterMs: 5, leadsTo: "tcp6" })]);
+    await lab.run(10);
+    assert.deepEqual(lab.outcomes, ["tcp6 open"]);
   });
 
   test("starts IPv4 at once when IPv6 fails", async () => {
@@ -87,6 +94,8 @@ interface Fate {
   readonly delayMs?: number;
   /** Does not stop when it is cancelled. */
   readonly stubborn?: boolean;
+  /** @default its own kind */
+  readonly leadsTo?: PathKind;
 }
 
 function six(fate: Fate) {
@@ -133,17 +142,18 @@ class Lab {
 
   way(
     name: "six" | "four",
-    { opensAfterMs, failsAfterMs, code = "unreachable", stubborn = false, delayMs }: Fate,
+    { opensAfterMs, failsAfterMs, code = "unreachable", stubborn = false, delayMs, leadsTo }: Fate,
   ): Way {
+    const kind = name === "six" ? "tcp6" : "tcp4";
     return {
-      kind: name === "six" ? "tcp6" : "tcp4",
+      kind,
       address: name,
       delayMs: delayMs ?? (name === "six" ? 0 : 250),
       open: async (signal) => {
         await this.clock.sleep(opensAfterMs ?? failsAfterMs ?? 1e9, stubborn ? new AbortController().signal : signal);
         if (failsAfterMs !== undefined) throw new Failure(code, `${name}: ${code}`);
         return {
-          path: { kind: "memory", remote: name },
+          path: { kind: leadsTo ?? kind, remote: name },
           close: () => void this.closed.push(name),
         } as unknown as H2Link;
       },

@@ -105,7 +105,7 @@ class Race {
       }
       this.#won = true;
       this.#taken = link.path.kind;
-      note("open");
+      note("open", "", link.path.kind);
       this.#winner.resolve(link);
     } catch (error) {
       if (isAbort(error, signal)) note("cancelled", this.#whyLeft());
@@ -120,10 +120,11 @@ class Race {
     return this.#taken === undefined ? "" : `left for the ${this.#taken} path`;
   }
 
-  #noteOf({ kind: path, address }: Way): (outcome: Attempt["outcome"], reason?: string) => void {
+  /** Where a way leads by name or key, only the link knows what kind of path it is. */
+  #noteOf({ kind, address }: Way): (outcome: Attempt["outcome"], reason?: string, path?: PathKind) => void {
     const { clock, onAttempt } = this.#deps;
     const startedAt = clock.now();
-    return (outcome, reason = "") =>
+    return (outcome, reason = "", path = kind) =>
       onAttempt({ path, address, outcome, ms: clock.now() - startedAt, reason, at: clock.wallTime() });
   }
 }

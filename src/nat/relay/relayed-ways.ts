@@ -1,6 +1,6 @@
 /**
  * Ways to a node through others: the relays that it names, then my own friends that may hold a link to it: what it named may be
- * long ago.
+ * long ago. Of a friend the DHT may say which relays he has now.
  *
  * A relay is reached by itself, never through a further one. TLS inside ends at the node that is meant: a relay that drops, delays or
  * changes what it passes on makes this way fail, with its name in the reason, and the next one is tried.
@@ -8,7 +8,7 @@
 
 import { type Clock, within } from "../../base/index.ts";
 import { Failure, type NodeId } from "../../core/index.ts";
-import type { Dialable, InnerTls, Link, PassageWay, Pipe, Reach } from "../../network/index.ts";
+import type { Dialable, FoundByKey, InnerTls, Link, PassageWay, Pipe, Reach } from "../../network/index.ts";
 import type { Hindrance, Passage } from "../../network/index.ts";
 
 export interface RelayedWaysDeps {
@@ -19,6 +19,8 @@ export interface RelayedWaysDeps {
   readonly relay: (id: NodeId, target: NodeId) => Dialable | undefined;
   /** Who may hold a link to a node, whatever relays it names. */
   readonly helpers: (target: NodeId) => readonly NodeId[];
+  /** What friends say in the DHT. @default nothing */
+  readonly byKey?: Pick<FoundByKey, "canFind" | "find">;
   readonly nameOf: (id: NodeId) => string;
   readonly clock: Clock;
 }
@@ -32,6 +34,8 @@ const MAX_RELAYS = 3;
 const MAX_HELPERS = 3;
 /** A link to the relay (happy eyeballs), a stream, and a handshake inside. */
 const TIMEOUT_MS = 15_000;
+/** Of each relay that was found by key: they are tried one after the other. */
+const FOUND_MS = 5_000;
 
 export class RelayedWays implements Passage {
   readonly #deps: RelayedWaysDeps;
@@ -44,12 +48,17 @@ export class RelayedWays implements Passage {
 
   ways(target: Dialable): readonly PassageWay[] {
     if (this.#linking.has(target.id)) return [];
+    const vias = this.#viasOf(target);
+    const ways = vias.map((via, index) => this.#way(via, target.id, DELAY_MS + index * STAGGER_MS));
+    return this.#deps.byKey?.canFind(target.id) === true ? [...ways, this.#wayFound(target, vias)] : ways;
+  }
+
+  #viasOf(target: Dialable): readonly NodeId[] {
     const { id, helpers } = this.#deps;
     const named = target.via.slice(0, MAX_RELAYS);
     const others = helpers(target.id).filter((helper) => !named.includes(helper));
-    return [...new Set([...named, ...others.slice(0, MAX_HELPERS)])]
-      .filter((via) => via !== id && via !== target.id)
-      .map((via, index) => this.#way(via, target.id, DELAY_MS + index * STAGGER_MS));
+    const all = new Set([...named, ...others.slice(0, MAX_HELPERS)]);
+    return [...all].filter((via) => via !== id && via !== target.id);
   }
 
   hindrance(target: Dialable): Hindrance | undefined {
@@ -70,6 +79,32 @@ export class RelayedWays implements Passage {
     };
   }
 
+  /** @param known those through which it is tried anyway */
+  #wayFound(target: Dialable, known: readonly NodeId[]): PassageWay {
+    const delayMs = DELAY_MS + known.length * STAGGER_MS;
+    const open = (signal: AbortSignal) => this.#openFound(target, known, signal);
+    return { kind: "relayed", address: "found by key", delayMs, open };
+  }
+
+  /** @throws {Failure} unreachable, timed-out */
+  async #openFound({ id: target }: Dialable, known: readonly NodeId[], signal: AbortSignal): Promise<Pipe> {
+    const { id, byKey, nameOf, clock } = this.#deps;
+    const found = (await byKey?.find(target, signal))?.via ?? [];
+    const fresh = found.filter((via) => via !== id && via !== target && !known.includes(via)).slice(0, MAX_RELAYS);
+    const failures: string[] = [];
+    for (const via of fresh) {
+      const late = () => new Failure("timed-out", `${nameOf(via)} brought no answer within ${FOUND_MS / 1000} s`);
+      try {
+        const work = (attempt: AbortSignal) => this.#open(via, target, attempt);
+        return await within({ clock, timeoutMs: FOUND_MS, late }, work, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error.message);
+      }
+    }
+    throw new Failure("unreachable", failures.join("; ") || "in the DHT it names no other relay than is known");
+  }
+
   /** @throws {Failure} unreachable, wrong-key, timed-out, not-allowed, … */
   async #open(via: NodeId, target: NodeId, signal: AbortSignal): Promise<Pipe> {
     const { inner, nameOf } = this.#deps;
@@ -85,7 +120,7 @@ export class RelayedWays implements Passage {
     const { reach, relay } = this.#deps;
     const known = reach.existing(via);
     if (known !== undefined && known.path.kind !== "relayed") return known;
-    const target = relay(via, meant);
+    const target = relay(via, meant) ?? (await this.#lookUp(via, meant, signal));
     if (target === undefined) throw new Failure("unreachable", "nothing is known of it");
     this.#linking.set(via, (this.#linking.get(via) ?? 0) + 1);
     try {
@@ -97,6 +132,14 @@ export class RelayedWays implements Passage {
       if (left === 0) this.#linking.delete(via);
       else this.#linking.set(via, left);
     }
+  }
+
+  /** A relay that a friend names and that nobody here has heard of: it says for itself where it is. */
+  async #lookUp(via: NodeId, meant: NodeId, signal: AbortSignal): Promise<Dialable | undefined> {
+    const { byKey } = this.#deps;
+    if (byKey?.canFind(meant) !== true) return undefined;
+    const { endpoints = [] } = (await byKey.find(via, signal)) ?? {};
+    return endpoints.length === 0 ? undefined : { id: via, endpoints, via: [] };
   }
 }
 

@@ -42,18 +42,29 @@ export class FoundByKey implements Passage {
   }
 
   ways(target: Dialable): readonly PassageWay[] {
-    const { isFriend, canFind } = this.#deps;
-    if (!isFriend(target.id) || !canFind()) return [];
+    if (!this.canFind(target.id)) return [];
     return [{ kind: "tcp4", address: "found by key", delayMs: DELAY_MS, open: (signal) => this.#open(target, signal) }];
+  }
+
+  /** Whether its key may be looked up now. */
+  canFind(id: NodeId): boolean {
+    return this.#deps.isFriend(id) && this.#deps.canFind();
+  }
+
+  /**
+   * What stands in the DHT under a key, as far as it may be dialled.
+   * @throws {Failure} unreachable, timed-out
+   */
+  async find(id: NodeId, signal: AbortSignal): Promise<Found | undefined> {
+    const found = await this.#find(id, signal);
+    return found === undefined ? undefined : { ...found, endpoints: found.endpoints.filter(this.#deps.mayDial) };
   }
 
   /** @throws {Failure} unreachable, timed-out */
   async #open({ id, endpoints }: Dialable, signal: AbortSignal): Promise<Pipe> {
     const known = new Set(endpoints.map(formatEndpoint));
-    const found = await this.#find(id, signal);
-    const fresh = (found?.endpoints ?? []).filter(
-      (endpoint) => !known.has(formatEndpoint(endpoint)) && this.#deps.mayDial(endpoint),
-    );
+    const found = await this.find(id, signal);
+    const fresh = (found?.endpoints ?? []).filter((endpoint) => !known.has(formatEndpoint(endpoint)));
     const failures: string[] = [];
     for (const endpoint of fresh) {
       const dialled = await this.#dial(endpoint, id, signal);
