@@ -64,7 +64,7 @@ function warn(members: GroupTunnel["members"], io: Io): void {
     if (state === "away") io.err(`${name} is away, and joins when it is back: ${cleanText(why ?? "", 200)}`, "warn");
   const nameless = members.filter(({ state, names }) => state === "joined" && !names).map(({ name }) => name);
   if (nameless.length > 0)
-    io.err(`/etc/hosts cannot be written in ${nameless.join(", ")}: use the addresses there`, "warn");
+    io.err(`names cannot be written down in ${nameless.join(", ")} (its /etc/hosts): use the addresses there`, "warn");
   for (const { name, taken } of members)
     if (taken.length > 0)
       io.err(`something in ${name} has the place of others: ${cleanText(taken.join(", "), 200)}`, "warn");

@@ -79,7 +79,7 @@ describe("p2prc group", () => {
     assert.deepEqual(err, [
       "3 open now, 1 that found nobody",
       "box3 is away, and joins when it is back: attic cannot be reached",
-      "/etc/hosts cannot be written in box2: use the addresses there",
+      "names cannot be written down in box2 (its /etc/hosts): use the addresses there",
       "something in box2 has the place of others: 127.77.0.1:8786 EADDRINUSE",
     ]);
     const shown = await lab.p2prc("group", "tunnel", "farm", "--json");
