@@ -44,10 +44,20 @@ test("dials nobody often, whoever asks for it", async () => {
   assert.equal(dialled.length, 16);
 });
 
-function backCaller(allowed = noNetworks, dialled: Dialable[] = []) {
+test("dials where his own key has answered more often, there alone, and not without end", async () => {
+  const asker = new SignedNode(1);
+  const record = asker.sign({ addresses: ["2a00::7", "2a00::8"] });
+  const { callBack, dialled } = backCaller(noNetworks, [], "[2a00::8]:8088");
+  for (let asked = 0; asked < 64; asked++) await callBack.call(asker.id, record, signal).catch(() => undefined);
+  assert.equal(dialled[0]?.endpoints.length, 2);
+  assert.deepEqual(dialled[1]?.endpoints, [{ host: "2a00::8", port: 8088 }]);
+  assert.ok(dialled.length > 16 && dialled.length < 48, `${dialled.length}`);
+});
+
+function backCaller(allowed = noNetworks, dialled: Dialable[] = [], remote = "") {
   const answerOn = async (target: Dialable) => {
     dialled.push(target);
-    return { path: { kind: "tcp4", remote: "" } as const, ended: Promise.resolve(), close: () => undefined };
+    return { path: { kind: "tcp4", remote } as const, ended: Promise.resolve(), close: () => undefined };
   };
   return { callBack: new CallBack({ answerOn, allowed, clock: new VirtualClock() }), dialled };
 }

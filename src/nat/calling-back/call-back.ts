@@ -5,11 +5,12 @@
  * name a third party's address.
  */
 
-import type { Clock } from "../../base/index.ts";
+import { type Clock, LruMap, TokenBuckets } from "../../base/index.ts";
 import {
   type AllowedNetworks,
   type Endpoint,
   Failure,
+  formatEndpoint,
   mayDialGossiped,
   type NodeId,
   type SignedRecord,
@@ -25,13 +26,21 @@ export interface CallBackDeps {
   readonly clock: Clock;
 }
 
+const MAX_PROVEN = 1_024;
+/** Of one asker, where he has been found: who loses his link comes back often. */
+const AGAIN = { burst: 32, everyMs: 2_000, maxKeys: MAX_PROVEN };
+
 export class CallBack {
   readonly #deps: CallBackDeps;
   readonly #ration: CheckRation;
+  /** Where the asker's own key has answered: dialling there again bothers nobody else. */
+  readonly #proven = new LruMap<NodeId, string>(MAX_PROVEN);
+  readonly #again: TokenBuckets;
 
   constructor(deps: CallBackDeps) {
     this.#deps = deps;
     this.#ration = new CheckRation(deps.clock);
+    this.#again = new TokenBuckets(deps.clock, AGAIN);
   }
 
   /** @throws {Failure} bad-record, not-supported, too-often, busy, unreachable, wrong-key */
@@ -43,8 +52,12 @@ export class CallBack {
       .filter((endpoint) => mayDialGossiped(endpoint, this.#deps.allowed));
     if (endpoints.length === 0)
       throw new Failure("not-supported", "your record names no address that may be dialled from here");
-    using _begun = this.#begin(asker, endpoints);
-    const { path } = await this.#deps.answerOn({ id: asker, endpoints, via: [] }, signal);
+    const proven = endpoints.filter((endpoint) => formatEndpoint(endpoint) === this.#proven.get(asker));
+    const tried = proven.length > 0 && this.#again.take(asker) ? proven : endpoints;
+    using _begun = tried === proven ? undefined : this.#begin(asker, endpoints);
+    this.#proven.delete(asker);
+    const { path } = await this.#deps.answerOn({ id: asker, endpoints: tried, via: [] }, signal);
+    this.#proven.set(asker, path.remote);
     return { path: path.kind };
   }
 
