@@ -10,6 +10,9 @@ export const NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$";
 /** Registry reference or digest (the grammar of the OCI distribution spec), or `<name>` of a local archive. Never starts with a dash. */
 export const IMAGE_PATTERN =
   "^[a-z0-9][a-z0-9._-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$";
+/** The user of a sandbox, and the public half of its host key: they go into the settings of `ssh` and of Ansible, which both have a language of their own. */
+export const USER_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$";
+export const HOST_KEY_PATTERN = "^ssh-ed25519 [A-Za-z0-9+/]{68}$";
 const MAX_IMAGE_LENGTH = 255;
 const ID_LENGTH = 16;
 const MAX_GPUS = 64;

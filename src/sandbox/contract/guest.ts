@@ -2,6 +2,7 @@
 
 import { type Static, Type } from "typebox";
 import { profiles, runtimeKinds } from "../runtime/runtime.ts";
+import { HOST_KEY_PATTERN, USER_PATTERN } from "../words.ts";
 import { closed, Id, Node, Bytes, WallTime, Milliseconds, Name, Image, SshKey } from "./pieces.ts";
 
 export const GpuWish = Type.Object(
@@ -77,9 +78,9 @@ export const Sandbox = Type.Object(
     /** Set in the last minutes before the end. */
     endsSoon: Type.Optional(Type.Boolean()),
     /** The user whose shell one gets: `root`, or `guest`. */
-    user: Type.String(),
+    user: Type.String({ pattern: USER_PATTERN }),
     /** The public half of its host key, as in known_hosts: `ssh-ed25519 AAAA…`. Absent where SSH cannot be had, and why. */
-    hostKey: Type.Optional(Type.String()),
+    hostKey: Type.Optional(Type.String({ pattern: HOST_KEY_PATTERN })),
     sshProblem: Type.Optional(Type.String()),
   },
   closed,

@@ -27,14 +27,15 @@ import {
   type SshReady,
   type SshSetup,
 } from "../resident/protocol.ts";
+import { HOST_KEY_PATTERN, USER_PATTERN } from "../words.ts";
 
 /** The resident answers within milliseconds; a sandbox that starves is given this long. */
 const ANSWER_TIMEOUT_MS = 20_000;
 
 const MAX_REPLY_BYTES = 64 * 1024;
 const SshReply = Type.Object({
-  hostKey: Type.String({ pattern: "^ssh-ed25519 [A-Za-z0-9+/]{68}$" }),
-  user: Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$" }),
+  hostKey: Type.String({ pattern: HOST_KEY_PATTERN }),
+  user: Type.String({ pattern: USER_PATTERN }),
 });
 const ProbeReply = Type.Object({
   uid: Type.Integer(),
