@@ -45,6 +45,9 @@ interface Incoming {
 /** The sandbox sent what it must not, or not what it said. */
 export class BadDelivery extends Error {}
 
+/** What the next task need not meet: they are about a place, not about this machine. */
+const OF_ONE_PATH = new Set(["EISDIR", "ENAMETOOLONG", "ENOTDIR", "ELOOP"]);
+
 export class Receipt {
   readonly #places: ReceiptPlaces;
   readonly #text: Record<Printed, Text> = { stdout: noText(), stderr: noText() };
@@ -168,7 +171,13 @@ export class Receipt {
   }
 
   async #here<T>(out: number, work: () => Promise<T>): Promise<T> {
-    return await this.#try(this.#places.outs[out] ?? "", work);
+    try {
+      return await this.#try(this.#places.outs[out] ?? "", work);
+    } catch (error) {
+      const { cause } = error as { readonly cause?: { readonly code?: string } };
+      if (!OF_ONE_PATH.has(cause?.code ?? "")) throw error;
+      throw new BadDelivery(`its output ${(error as Error).message}`);
+    }
   }
 
   async #try<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -185,7 +194,7 @@ export class Receipt {
 
   #temporary(out: number): string {
     const path = this.#places.outs[out] ?? "";
-    return join(dirname(path), `.${basename(path)}.${this.#places.mark}.part`);
+    return join(dirname(path), `.${basename(path).slice(0, 48)}.${this.#places.mark}-${out}.part`); // a name may have 255 bytes
   }
 
   #textPath(from: Printed): string {

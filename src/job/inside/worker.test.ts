@@ -91,7 +91,7 @@ describe("the worker", { skip: process.platform !== "linux", timeout: 60_000 }, 
     assert.match(JSON.stringify(end), /did not arrive as it was sent/);
   });
 
-  test("says what went wrong: no program, no folder, an exit code, a signal, no output, a folder as output, too late", async () => {
+  test("says what went wrong: no program, no folder, an exit code, a signal, no output, a folder or a pipe as output, too late", async () => {
     await using here = await Here.open();
     const wishes: readonly Partial<TaskWish>[] = [
       { argv: ["no-such-program"] },
@@ -100,6 +100,7 @@ describe("the worker", { skip: process.platform !== "linux", timeout: 60_000 }, 
       { argv: ["sh", "-c", "kill -KILL $$"] },
       { argv: ["true"], outs: ["o"] },
       { argv: ["mkdir", `${here.root}/tasks/6/out/o`], outs: ["o"] },
+      { argv: ["mkfifo", `${here.root}/tasks/7/out/o`], outs: ["o"] },
       { argv: ["sleep", "60"], timeoutMs: 50 },
     ];
     for (const [at, wish] of wishes.entries()) here.task({ id: at + 1, argv: [], inputs: [], outs: [], ...wish });
@@ -112,6 +113,7 @@ describe("the worker", { skip: process.platform !== "linux", timeout: 60_000 }, 
       /"code":7/,
       /SIGKILL/,
       /o is missing/,
+      /is no file/,
       /is no file/,
       /late/,
     ].entries())

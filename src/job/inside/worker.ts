@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { homedir, tmpdir } from "node:os";
@@ -198,7 +199,10 @@ async function sendFile(
   which: { readonly id: number; readonly out: number },
   path: string,
 ): Promise<string | undefined> {
-  const file = await open(path).catch((error: NodeJS.ErrnoException) => error);
+  // A pipe would be waited for until somebody writes into it, and no limit of time ends that.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => error,
+  );
   if (file instanceof Error) return file.code === "ENOENT" ? "is missing" : `cannot be read (${file.code})`;
   await using _closing = file;
   if (!(await file.stat()).isFile()) return "is no file; pack a folder with tar";
