@@ -61,8 +61,9 @@ export async function confine(
       "/etc/alternatives",
     ],
     ...["--ro-bind", join(folder, "passwd"), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"],
+    ...["--size", String(TMP_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
     ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp", "--dir", "/tmp/home"],
-    ...["--ro-bind", folder, WORK, "--chdir", WORK, "--hostname", "p2prc", "--"],
+    ...["--ro-bind", folder, WORK, "--remount-ro", "/", "--chdir", WORK, "--hostname", "p2prc", "--"],
   ];
   return { argv, user: uid === 0 ? { uid: NOBODY, gid: NOBODY } : undefined };
 }

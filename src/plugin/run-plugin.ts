@@ -64,7 +64,11 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
   const log = join(kept, "log");
   const record = { id, plugin: wish.plugin.name, digest: wish.plugin.digest, values: wish.values };
   const begun = working.map((target) => target.id);
-  await deps.runs.write({ ...record, ...withBefore(wish, { left: begun, startAt: wish.startAt }) });
+  // What was only looked at is nothing to go on with.
+  const keep = async (rest: Omit<Run, keyof typeof record>) => {
+    if (!wish.check) await deps.runs.write({ ...record, ...rest });
+  };
+  await keep(withBefore(wish, { left: begun, startAt: wish.startAt }));
   // Behind the walls nobody is root, and a root's own folders are closed to others.
   const roomy = uid() === 0 ? "/tmp" : tmpdir();
   const work = own ? join(kept, "work") : await mkdtemp(join(roomy, "p2prc-run-"));
@@ -96,7 +100,7 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
     );
     const { hosts, startAt } = progress.unfinished();
     const left = working.filter(({ name }) => hosts.includes(name)).map((target) => target.id);
-    await deps.runs.write({ ...record, ...withBefore(wish, { left, startAt: startAt ?? wish.startAt }) });
+    await keep(withBefore(wish, { left, startAt: startAt ?? wish.startAt }));
     return { ...end, run: id, log, progress };
   } finally {
     await scope.close();
@@ -216,6 +220,8 @@ function keyLine(publicLine: string, until: number): string {
   return `restrict,expiry-time="${time}" ${publicLine}`;
 }
 
+/** Of a disk that is full nothing takes the place of the keys: nobody could get in any more. */
 function dropKey(line: string): string {
-  return `umask 077; grep -vF '${line.split(" ").at(-1)}' ${KEYS} > ${KEYS}.new; mv ${KEYS}.new ${KEYS}`;
+  const rest = `${KEYS}.$$`;
+  return `umask 077; grep -vF '${line.split(" ").at(-1)}' ${KEYS} > ${rest} && mv ${rest} ${KEYS} || rm -f ${rest}`;
 }

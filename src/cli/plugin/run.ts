@@ -118,11 +118,14 @@ function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" |
 
 function exitCodeOf({ timedOut, code }: PluginOutcome, io: Io): number {
   if (timedOut) return TIMED_OUT;
-  return io.signal.aborted || code === undefined || code === 0 ? BROKEN_OFF : code;
+  if (io.signal.aborted || code === undefined) return BROKEN_OFF;
+  return code === 0 ? LEFT_UNDONE : code;
 }
 
 /** 128 + SIGINT, as shells have it. */
 const BROKEN_OFF = 130;
+/** As Ansible has it for hosts that it did not reach: it ended well, and not everything was done. */
+const LEFT_UNDONE = 4;
 
 function hasBegun({ progress }: PluginOutcome): boolean {
   return progress.hosts.some(({ cells }) => cells.length > 0);
@@ -164,11 +167,21 @@ async function openPorts(client: Client, { plugin, targets, ports, outcome }: Do
       if (internal === undefined) continue;
       const { url, host, local } = await client.openPort(id, { internal }, io.signal);
       const begin = url ?? `http://${host}:${local}/`;
-      urls.push(path === "/" ? begin : new URL(path, begin).href);
+      urls.push(withPath(begin, path));
     }
     addresses.set(name, urls);
   }
   return addresses;
+}
+
+/** The path is the plugin's, the rest is not its to say: what lets one in stands in the query. */
+function withPath(begin: string, path: string): string {
+  const [, pathname = "/", query = "", fragment = ""] = /^([^?#]*)\??([^#]*)#?(.*)$/u.exec(path) ?? [];
+  const url = new URL(begin);
+  url.pathname = pathname;
+  for (const [name, value] of new URLSearchParams(query)) url.searchParams.append(name, value);
+  url.hash = fragment;
+  return url.href;
 }
 
 /** What it is, the first time that somebody else's plugin is run, and each time that it is another. @throws {Failure} not-allowed */
