@@ -113,6 +113,8 @@ async function remove(client: Client, { args: [name, ...boxes], ...input }: Aske
 
 async function forget(client: Client, { args, flags, json }: Asked, io: Io): Promise<void> {
   if (args.length === 0) throw usage("p2prc group rm <group...>");
+  // A word that is no group may be a sandbox that was to be taken out: then none is removed.
+  if (args.length > 1) for (const name of args) await client.group(name, { exact: false }, io.signal);
   for (const name of args) {
     const { members, ...gone } = await client.removeGroup(name, io.signal);
     if (flags.seed === true) io.out("Success");
