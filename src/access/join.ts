@@ -69,8 +69,6 @@ export async function join(deps: JoinDeps, request: JoinRequest, signal: AbortSi
   const relation = request.own === true ? "own" : "friend";
   const { name } = befriend({ id: issuer, relation, name: wanted ?? cleanText(reply.name, 32), endpoints });
   if (relation === "own") grants.give(issuer, { grant: { ...defaultGrant, kind: "own" }, name });
-  // A relay gives a stranger little: from now on the two know each other.
-  if (link.path.kind === "relayed") link.close("the next one is that of a friend");
   log.info("joined a node", { node: issuer, relation });
   return { id: issuer, name, relation, grant: reply.grant };
 }

@@ -56,7 +56,10 @@ export function openRelaying(parts: Parts, foundByKey: FoundByKey, scope: Scope)
   });
   const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
   const isKnown = (id: NodeId) => table.relationOf(id) !== undefined || parts.grants.of(id) !== undefined;
-  const arrivals = scope.own(new Arrivals({ inner, mayBring, isKnown, take: (pipe) => network.take(pipe), log }));
+  const expects = () => parts.invites.list().some(({ state }) => state === "open");
+  const arrivals = scope.own(
+    new Arrivals({ inner, mayBring, isKnown, expects, take: (pipe) => network.take(pipe), log }),
+  );
   const relaysAre = openWays(parts, { inner, foundByKey }, scope);
   const subscriptions = [
     network.changes.on(({ link }) => {

@@ -17,6 +17,8 @@ export interface ArrivalsDeps {
   readonly mayBring: (id: NodeId) => boolean;
   /** Own nodes, friends and guests. */
   readonly isKnown: (id: NodeId) => boolean;
+  /** Whether somebody is expected whom nobody knows: an invite is out. @default never */
+  readonly expects?: () => boolean;
   readonly take: (pipe: Pipe) => void;
   readonly log: Log;
 }
@@ -31,6 +33,9 @@ interface Arrival {
   readonly asker: string;
   readonly isKnown: boolean;
 }
+
+/** Strangers who may be those with an invite, here at once: whoever joins goes on over the link on which he came. */
+const MAX_EXPECTED = 4;
 
 export class Arrivals implements AsyncDisposable {
   readonly #deps: ArrivalsDeps;
@@ -79,8 +84,14 @@ export class Arrivals implements AsyncDisposable {
   /** @throws {Failure} not-allowed, busy */
   #admitKnown(rest: string, caller: Caller): (stream: Duplex) => void {
     const carry = this.#admit(rest, caller);
-    if (!this.#knows(rest)) throw new Failure("not-allowed", "this node does not know whoever asks");
+    if (!this.#knows(rest) && !this.#isExpected())
+      throw new Failure("not-allowed", "this node does not know whoever asks");
     return carry;
+  }
+
+  #isExpected(): boolean {
+    const strangers = [...this.#open.values()].filter(({ asker }) => !this.#knows(asker));
+    return strangers.length < MAX_EXPECTED && this.#deps.expects?.() === true;
   }
 
   #knows(asker: string): boolean {
