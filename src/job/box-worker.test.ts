@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { Failure } from "../core/light.ts";
 import { BoxWorker, type Channel } from "./box-worker.ts";
-import { encodeMessage, type FromWorker } from "./inside/messages.ts";
+import { encodeMessage, type FromWorker, MessageReader } from "./inside/messages.ts";
 import { BadDelivery, Receipt } from "./receipt.ts";
 
 const signal = new AbortController().signal;
@@ -41,6 +41,47 @@ describe("what a worker says", () => {
     );
   });
 
+  test("ends no more than its task, also where it is no text, no number, or a name that everything has", async () => {
+    const receipt = new Receipt({ outs: ["/proc/nowhere/o"], mark: "m", text: "/proc/nowhere/1", maxBytes: 10 });
+    const wish = { id: 1, argv: () => ["x"], input: undefined, outs: ["o"], receipt, onStarted: () => undefined };
+    const hostile = { toString: 1, valueOf: 1 };
+    for (const message of [
+      { did: "file", id: 1, out: "length" },
+      { did: "file-end", id: 1, out: "at", size: 0, sha256: "" },
+      { did: "ended", id: 1, end: { kind: "exited", code: hostile }, ms: 1 },
+      { did: "ended", id: 1, end: { kind: "nobody knows" }, ms: 1 },
+      { did: "need", id: 1, sha256: "a".repeat(64) },
+    ]) {
+      await using worker = await opened(Array.from({ length: 9 }, () => message as unknown as FromWorker));
+      await assert.rejects(worker.run(wish, signal), BadDelivery, JSON.stringify(message));
+    }
+    const end = { kind: "refused", reason: hostile };
+    await using worker = await opened([{ did: "ended", id: 1, end, ms: 1 } as unknown as FromWorker]);
+    assert.deepEqual((await worker.run(wish, signal)).end, { kind: "refused", reason: "" });
+  });
+
+  test("is answered when it needs what was called off: others there may wait for the same", async () => {
+    const sha256 = "a".repeat(64);
+    const need = { did: "need", id: 1, sha256 } as const;
+    const channel = new Saying([{ did: "ready", root: "/r" }, need, need]);
+    await using worker = await BoxWorker.open(
+      { clock: new VirtualClock(), start: async () => channel, onSent: () => undefined },
+      begin,
+      signal,
+    );
+    const receipt = new Receipt({ outs: [], mark: "m", text: "/proc/nowhere/1", maxBytes: 10 });
+    const wish = { id: 1, argv: () => ["x"], input: undefined, outs: [], receipt, onStarted: () => undefined };
+    const calling = new AbortController();
+    const called = assert.rejects(worker.run(wish, calling.signal), { name: "AbortError" });
+    calling.abort();
+    await called;
+    await assert.rejects(worker.gone); // it has said all of it
+    assert.deepEqual(channel.heard.slice(2), [
+      { do: "cancel", id: 1 },
+      { do: "put-drop", sha256 },
+    ]);
+  });
+
   test("is waited for, but not for ever", async () => {
     const clock = new VirtualClock();
     const opening = BoxWorker.open(
@@ -70,6 +111,7 @@ class Saying implements Channel {
   readonly #said: readonly FromWorker[];
   readonly #mute: boolean;
   readonly #task = Promise.withResolvers<void>();
+  readonly heard: unknown[] = [];
   #writes = 0;
 
   constructor(said: readonly FromWorker[], mute = false) {
@@ -77,7 +119,8 @@ class Saying implements Channel {
     this.#mute = mute;
   }
 
-  async write(): Promise<void> {
+  async write(bytes: Uint8Array): Promise<void> {
+    for (const { header } of new MessageReader().take(bytes)) this.heard.push(header);
     if (++this.#writes === 2) this.#task.resolve();
   }
 

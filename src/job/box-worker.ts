@@ -54,7 +54,12 @@ export interface Ended {
 
 interface Waiting extends PromiseWithResolvers<Ended> {
   readonly wish: Wish;
+  /** How often its input was asked for. */
+  needs: number;
 }
+
+/** One that had to make room asks again, three times at most; each is a file that is open here. */
+const MAX_NEEDS = 8;
 
 /** From the wish for one to its first word: a Node that starts on a slow and busy machine. */
 const START_MS = 30_000;
@@ -65,6 +70,8 @@ export class BoxWorker implements AsyncDisposable {
   readonly #channel: Channel;
   readonly #deps: Omit<BoxWorkerDeps, "start">;
   readonly #waiting = new Map<number, Waiting>();
+  /** Wishes that nobody waits for any more, and of whose end the worker has not told yet. */
+  readonly #calledOff = new Set<number>();
   readonly #closing = new AbortController();
   readonly #ready = Promise.withResolvers<string>();
   /** Rejects when it is gone, with why. */
@@ -109,10 +116,11 @@ export class BoxWorker implements AsyncDisposable {
    */
   async run(wish: Wish, signal: AbortSignal): Promise<Ended> {
     const { id } = wish;
-    const waiting = { wish, ...Promise.withResolvers<Ended>() };
+    const waiting = { wish, needs: 0, ...Promise.withResolvers<Ended>() };
     const message = encodeTask(wish, this.#root);
     const calledOff = () => {
       waiting.reject(signal.reason);
+      this.#calledOff.add(id);
       void this.#say({ do: "cancel", id });
     };
     this.#waiting.set(id, waiting);
@@ -160,18 +168,31 @@ export class BoxWorker implements AsyncDisposable {
 
   async #hear({ header, payload }: Message): Promise<void> {
     const message = header as FromWorker;
-    if (message.did === "ready") return this.#ready.resolve(String(message.root));
+    if (message.did === "ready") return this.#ready.resolve(textOf(message.root));
     const waiting = this.#waiting.get(message.id);
-    if (waiting === undefined) return; // nobody waits for that any more
+    if (waiting === undefined) return this.#hearLate(message);
     try {
       if (message.did === "ended") waiting.resolve(checkEnd(message));
-      else if (message.did === "need") void this.#ship(waiting);
+      else if (message.did === "need") this.#need(waiting);
       else await receive(message, payload, waiting.wish);
     } catch (error) {
       waiting.reject(error);
       this.#waiting.delete(message.id);
       await this.#say({ do: "cancel", id: message.id });
     }
+  }
+
+  /** It was on its way when its task was called off. Others there may wait for what that one asked for: they ask when it does not come. */
+  #hearLate(message: Exclude<FromWorker, { did: "ready" }>): void {
+    const ours = this.#calledOff.delete(message.id);
+    if (!ours || message.did !== "need" || !/^[0-9a-f]{64}$/.test(message.sha256)) return;
+    void this.#say({ do: "put-drop", sha256: message.sha256 });
+  }
+
+  /** @throws {BadDelivery} */
+  #need(waiting: Waiting): void {
+    if (++waiting.needs > MAX_NEEDS) throw new BadDelivery("it asks for its input again and again");
+    void this.#ship(waiting);
   }
 
   async #ship({ wish, reject }: Waiting): Promise<void> {
@@ -211,8 +232,25 @@ function encodeTask({ id, argv, cwd, timeoutMs, input, outs }: Wish, root: strin
 
 /** @throws {BadDelivery} */
 function checkEnd({ end, ms }: Extract<FromWorker, { did: "ended" }>): Ended {
-  if (typeof end !== "object" || end === null) throw new BadDelivery("its worker does not say how it ended");
-  return { end, ms: Number.isFinite(ms) && ms >= 0 ? ms : 0 };
+  const tookMs = Number.isFinite(ms) && ms >= 0 ? ms : 0;
+  switch (end?.kind) {
+    case "late":
+    case "cancelled":
+      return { end: { kind: end.kind }, ms: tookMs };
+    case "exited":
+      if (Number.isInteger(end.code)) return { end, ms: tookMs };
+      break;
+    case "signalled":
+      return { end: { kind: "signalled", signal: textOf(end.signal) }, ms: tookMs };
+    case "refused":
+      return { end: { kind: "refused", reason: textOf(end.reason) }, ms: tookMs };
+  }
+  throw new BadDelivery("its worker does not say how it ended");
+}
+
+/** Even of what can be no text. */
+function textOf(said: unknown): string {
+  return typeof said === "string" ? said : "";
 }
 
 /** @throws {Failure} of this machine @throws {BadDelivery} */
@@ -224,10 +262,16 @@ async function receive(message: FromWorker, payload: Buffer, { receipt, onStarte
       if (message.from !== "stdout" && message.from !== "stderr") throw new BadDelivery("it printed to nowhere");
       return await receipt.print(message.from, payload);
     case "file":
-      return await receipt.piece(message.out, payload);
+      return await receipt.piece(placeOf(message.out), payload);
     case "file-end":
-      return await receipt.end(message.out, message);
+      return await receipt.end(placeOf(message.out), message);
     default:
       throw new BadDelivery("its worker says what nobody knows");
   }
+}
+
+/** @throws {BadDelivery} */
+function placeOf(out: unknown): number {
+  if (Number.isInteger(out)) return out as number;
+  throw new BadDelivery("it sent what nobody asked for");
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -41,18 +41,39 @@ describe("a plan", () => {
     ]);
   });
 
-  test("is refused where it would do nothing, or not what was meant", () => {
-    const refuse = (asked: JobSpec, inputs: readonly string[], error: object) =>
-      assert.throws(() => checkPlan(asked, inputs), error);
-    refuse(spec({ argv: [] }), ["a"], { code: "bad-argument", message: /no command/ });
-    refuse(spec({ argv: ["do"] }), ["a"], { code: "bad-argument", message: /does not name \{in\}/ });
-    refuse(spec({ argv: ["do", "{in}", "{out}"] }), ["a"], { code: "bad-argument", message: /no such --out/ });
-    refuse(spec({ outs: ["x"] }), ["a"], { code: "bad-argument", message: /does not name \{out\}/ });
+  test("is refused where it would do nothing, or not what was meant", async () => {
+    const refuse = async (asked: JobSpec, inputs: readonly string[], error: object) =>
+      await assert.rejects(checkPlan(asked, inputs), error);
+    await refuse(spec({ argv: [] }), ["a"], { code: "bad-argument", message: /no command/ });
+    await refuse(spec({ argv: ["do"] }), ["a"], { code: "bad-argument", message: /does not name \{in\}/ });
+    await refuse(spec({ argv: ["do", "{in}", "{out}"] }), ["a"], { code: "bad-argument", message: /no such --out/ });
+    await refuse(spec({ outs: ["x"] }), ["a"], { code: "bad-argument", message: /does not name \{out\}/ });
     const out = (pattern: string) => spec({ argv: ["do", "{in}", "{out}"], outs: [pattern] });
-    refuse(out("{name}.png"), ["a/1.pov", "b/1.pov"], { code: "conflict", message: /written twice/ });
-    refuse(out("{in}"), ["a"], { code: "conflict", message: /overwrite the input/ });
-    checkPlan(out("{dir}/{name}.png"), ["a/1.pov", "b/1.pov"]);
-    checkPlan(spec({ argv: ["true"], files: false }), ["a", "a"]);
+    await refuse(out("{name}.png"), ["a/1.pov", "b/1.pov"], { code: "conflict", message: /written twice/ });
+    await refuse(out("{in}"), ["a"], { code: "conflict", message: /overwrite the input/ });
+    await checkPlan(out("{dir}/{name}.png"), ["a/1.pov", "b/1.pov"]);
+    await checkPlan(spec({ argv: ["true"], files: false }), ["a", "a"]);
+  });
+
+  test("is refused where an output would overwrite an input through a link, to a folder or to a file", async () => {
+    const cwd = await mkdtemp(join(tmpdir(), "p2prc-plan-"));
+    try {
+      await mkdir(join(cwd, "there"));
+      await writeFile(join(cwd, "there/f"), "");
+      await symlink("there", join(cwd, "link"));
+      await symlink("there/f", join(cwd, "g"));
+      const asked = (pattern: string) => spec({ argv: ["do", "{in}", "{out}"], outs: [pattern], cwd });
+      const overwrites = { code: "conflict", message: /overwrite the input/ };
+      await assert.rejects(checkPlan(asked("link/{base}"), ["there/f"]), overwrites);
+      await assert.rejects(checkPlan(asked("there/{base}"), ["link/f"]), overwrites);
+      await assert.rejects(checkPlan(asked("there/f"), ["g"]), overwrites);
+      await assert.rejects(checkPlan(asked("{in}"), ["g"]), overwrites);
+      const twice = spec({ argv: ["do", "{in}", "{out}", "{out2}"], outs: ["link/new/o", "there/new/o"], cwd });
+      await assert.rejects(checkPlan(twice, ["there/f"]), { code: "conflict", message: /written twice/ });
+      await checkPlan(asked("link/{base}.out"), ["there/f"]);
+    } finally {
+      await rm(cwd, { recursive: true, force: true });
+    }
   });
 });
 

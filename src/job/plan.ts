@@ -1,6 +1,7 @@
 /** A job, as it was asked for, and the tasks that it consists of. */
 
-import { basename, resolve } from "node:path";
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { cleanText, Failure } from "../core/light.ts";
 import { fillWord, type Placeholder, placeholdersIn, valuesOf } from "./placeholders.ts";
 
@@ -35,7 +36,7 @@ export interface Task {
 }
 
 /** @throws {Failure} bad-argument, conflict */
-export function checkPlan(spec: JobSpec, inputs: readonly string[]): void {
+export async function checkPlan(spec: JobSpec, inputs: readonly string[]): Promise<void> {
   const { argv, outs, files } = spec;
   if (argv.length === 0)
     throw new Failure("bad-argument", "there is no command", { hint: "write it behind `--`: p2prc map … -- COMMAND" });
@@ -51,7 +52,7 @@ export function checkPlan(spec: JobSpec, inputs: readonly string[]): void {
         hint: "write it where the path of the output belongs; what tasks print is kept anyhow",
       });
   }
-  checkDistinct(spec, inputs);
+  await checkDistinct(spec, inputs);
 }
 
 export function taskOf(spec: JobSpec, inputs: readonly string[], n: number): Task {
@@ -91,21 +92,49 @@ function checkOut(name: string, count: number): void {
 }
 
 /** Two that write the same file would leave one of them, nobody knows which; and one that is an input would be gone. */
-function checkDistinct(spec: JobSpec, inputs: readonly string[]): void {
+async function checkDistinct(spec: JobSpec, inputs: readonly string[]): Promise<void> {
   if (spec.outs.length === 0) return;
+  const places = new Places();
   const taken = new Map<string, number>();
   for (const [n] of inputs.entries())
     for (const path of taskOf(spec, inputs, n).outs) {
-      const other = taken.get(path);
+      const place = await places.of(path);
+      const other = taken.get(place);
       if (other !== undefined) throw sameOut(path, other === n ? [n] : [other, n], inputs);
-      taken.set(path, n);
+      taken.set(place, n);
     }
   if (!spec.files) return;
-  const overwritten = inputs.find((input) => taken.has(resolve(spec.cwd, input)));
-  if (overwritten === undefined) return;
-  throw new Failure("conflict", `an output would overwrite the input "${cleanText(overwritten, 120)}"`, {
-    hint: "choose another name or folder with --out",
-  });
+  for (const input of inputs) {
+    const path = resolve(spec.cwd, input);
+    if (taken.has(await places.of(path)) || taken.has(await targetOf(path)))
+      throw new Failure("conflict", `an output would overwrite the input "${cleanText(input, 120)}"`, {
+        hint: "choose another name or folder with --out",
+      });
+  }
+}
+
+/** Where paths lead whose folders may be links: each folder is looked at once. */
+class Places {
+  readonly #folders = new Map<string, string>();
+
+  async of(path: string): Promise<string> {
+    return join(await this.#folder(dirname(path)), basename(path));
+  }
+
+  /** One that is not there yet will be made where the one above it leads. */
+  async #folder(path: string): Promise<string> {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const real = await realpath(path).catch(() => undefined);
+    const found = real ?? (dirname(path) === path ? path : join(await this.#folder(dirname(path)), basename(path)));
+    this.#folders.set(path, found);
+    return found;
+  }
+}
+
+/** An input may be a link itself. */
+async function targetOf(path: string): Promise<string> {
+  return await realpath(path).catch(() => path);
 }
 
 function sameOut(path: string, tasks: readonly number[], inputs: readonly string[]): Failure {

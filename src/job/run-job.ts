@@ -325,14 +325,14 @@ const TEXTS_A_FOLDER = 1_000;
 function describe(end: TaskEnd, { spec }: Job): string {
   switch (end.kind) {
     case "exited":
-      return end.code === 0 ? "an output is missing" : `exit code ${Number(end.code)}`;
+      return end.code === 0 ? "an output is missing" : `exit code ${end.code}`;
     case "signalled":
-      return `ended by ${cleanText(String(end.signal), 20)}`;
+      return `ended by ${cleanText(end.signal, 20)}`;
     case "late":
       return `took longer than ${spec.timeoutMs ?? 0} ms`;
     case "refused":
-      return cleanText(String(end.reason), 200);
-    default:
-      return "its worker says what nobody knows";
+      return cleanText(end.reason, 200);
+    case "cancelled":
+      return "it was called off";
   }
 }

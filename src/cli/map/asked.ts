@@ -39,7 +39,7 @@ export async function newJob({ args, rest = [], flags, home }: Input<MapFlags>, 
     slots: flags.slots,
     maxBytes: flags.maxSize ?? MAX_OUTPUT_BYTES,
   };
-  checkPlan(spec, inputs);
+  await checkPlan(spec, inputs);
   const typed = cleanText([...args, "--", ...rest].join(" "), MAX_TYPED);
   return await createJob(home, { spec, where, typed, inputs }, io.clock.wallTime());
 }
