@@ -107,6 +107,7 @@ export class OpenSsh implements AsyncDisposable {
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
       "MaxSessions 200",
+      "SetEnv SHLVL=1", // else bash reads this person's .bashrc first, which may cost more than the command
       "Subsystem sftp internal-sftp",
     ];
     await writeFile(file("sshd_config"), `${lines.join("\n")}\n`);
