@@ -10,7 +10,7 @@ import type { SandboxId } from "../runtime/sandbox-id.ts";
 import type { Group } from "./contract.ts";
 import { GroupTunnels } from "./group-tunnels.ts";
 import type { GroupChange } from "./groups.ts";
-import { MAX_CONTENT_BYTES, WINDOW_BYTES } from "./inside/strands.ts";
+import { encodePiece, MAX_CONTENT_BYTES, WINDOW_BYTES } from "./inside/strands.ts";
 import type { SwitchboardOptions } from "./switchboard.ts";
 
 const some = [{ first: 8_786, last: 8_786 }];
@@ -99,6 +99,9 @@ describe("tunnels of groups", () => {
   for (const [what, bytes] of [
     ["pieces of no kind", Buffer.alloc(9, 99)],
     ["a report of something else", Buffer.from("\x02\0\0\0\0\0\0\0\x02{}", "latin1")],
+    ["a report of nothing", encodePiece("report", 0, "null")],
+    ["a report of places that are none", reportOf([null])],
+    ["a report of words that are none", reportOf([{ place: 1, port: 1, why: { toString: 1 } }])],
     ["a report that is no JSON", Buffer.from("\x02\0\0\0\0\0\0\0\x02{]", "latin1")],
     ["a strand of ours", Buffer.from("\x03\x80\0\0\x01\0\0\0\x04\0\x02\x22\x52", "latin1")],
     ["half a target", Buffer.from("\x03\0\0\0\x01\0\0\0\x02\0\x02", "latin1")],
@@ -254,6 +257,10 @@ describe("tunnels of groups", () => {
     await assert.rejects(lab.open([{ first: 9, last: 9, box: "box7" }]), { code: "not-found" });
   });
 });
+
+function reportOf(taken: readonly unknown[]): Buffer {
+  return encodePiece("report", 0, JSON.stringify({ plan: 1, names: true, taken, takenCount: taken.length }));
+}
 
 /** A group of sandboxes whose gates are the test's. */
 class Lab implements AsyncDisposable {

@@ -1,5 +1,7 @@
 /** One member of a tunnel: its gate, opened again whenever it is lost, until the sandbox is no more. */
 
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
 import { type Clock, isAbort, type Log } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
 import type { GateLink } from "./gate-link.ts";
@@ -132,20 +134,20 @@ export class TunnelEnd {
   }
 }
 
+const Integer = Type.Integer();
+const isReport = Compile(
+  Type.Object({
+    plan: Integer,
+    names: Type.Boolean(),
+    taken: Type.Array(Type.Object({ place: Integer, port: Integer, why: Type.String() })),
+    takenCount: Integer,
+  }),
+);
+
 /** A stranger's. @throws {RangeError, SyntaxError} */
 function parseReport(text: string): Report {
-  const { plan, names, taken, takenCount } = JSON.parse(text) as Partial<Record<keyof Report, unknown>>;
-  if (typeof plan !== "number" || typeof takenCount !== "number" || !Array.isArray(taken))
-    throw new RangeError("not a report");
-  const one = (value: unknown) => {
-    const { place, port, why } = value as Partial<Report["taken"][number]>;
-    return {
-      place: Number(place),
-      port: Number(port),
-      why: String(why)
-        .replace(/[^A-Z]/gu, "")
-        .slice(0, 20),
-    };
-  };
-  return { plan, names: names === true, taken: taken.slice(0, MAX_TAKEN).map(one), takenCount };
+  const said: unknown = JSON.parse(text);
+  if (!isReport.Check(said)) throw new RangeError("not a report");
+  const taken = said.taken.slice(0, MAX_TAKEN);
+  return { ...said, taken: taken.map((one) => ({ ...one, why: one.why.replace(/[^A-Z]/gu, "").slice(0, 20) })) };
 }
