@@ -127,7 +127,11 @@ function pluginsOf({ parts, owner, relaying, punch }: Omit<Sides, "guest">, metr
     pluginOfMeasure(parts),
     pluginOfAccess(parts, relaying),
     serveReach({ dialBack: parts.dialBack, show: () => withPunching(reachOf(parts), punch.state) }),
-    serveCallBack(new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock })),
+    serveCallBack({
+      callBack: new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock }),
+      unverified: parts.unverified,
+      clock,
+    }),
   ];
 }
 

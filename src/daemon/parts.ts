@@ -2,7 +2,7 @@
 
 import { AccessStore, Grants, Invites } from "../access/index.ts";
 import type { Scope } from "../base/index.ts";
-import { type Grant, isNearby, mayDialGossiped, type NodeId, VERSION } from "../core/index.ts";
+import { type Endpoint, type Grant, isNearby, mayDialGossiped, type NodeId, VERSION } from "../core/index.ts";
 import {
   findSystemGpus,
   MeasureRounds,
@@ -11,7 +11,7 @@ import {
   SpeedTests,
   toolRunner,
 } from "../measure/index.ts";
-import { askCallBack } from "../nat/index.ts";
+import { askCallBack, Unverified } from "../nat/index.ts";
 import { Answering, Network, TcpCarrier } from "../network/index.ts";
 import { IpTable, openMulticast } from "../table/index.ts";
 import { askDescription } from "./ask.ts";
@@ -53,6 +53,7 @@ export type Parts = Ground & Self & Reaching & Knowing & Measuring & Reached & {
 interface Acquaintance {
   isKnown(id: NodeId): boolean;
   lendingChanged(change: { readonly moved: boolean }): void;
+  unverified(): readonly Endpoint[];
 }
 
 /** Filled in by the owner's side, which is built later. */
@@ -62,7 +63,7 @@ export interface Guests {
 }
 
 export function buildParts(ground: Ground, scope: Scope): Parts {
-  const acquaintance: Acquaintance = { isKnown: () => false, lendingChanged: () => {} };
+  const acquaintance: Acquaintance = { isKnown: () => false, lendingChanged: () => {}, unverified: () => [] };
   const guests: Guests = { present: () => false };
   const self = describeSelf(ground);
   const reaching = openReach({ ...ground, ...self, acquaintance, guests }, scope);
@@ -72,6 +73,7 @@ export function buildParts(ground: Ground, scope: Scope): Parts {
   const known = { ...ground, ...self, ...reaching, ...knowing, ...measuring };
   const reached = openReaching(known, scope);
   acquaintance.lendingChanged = (change) => reached.lendingChanged(change);
+  acquaintance.unverified = reached.unverified;
   return { ...known, ...reached, guests };
 }
 
@@ -125,6 +127,7 @@ function openReach(
   const answering = scope.own(new Answering(clock, { isKnown }));
   const onDefect = (error: unknown) => log.error("taking somebody in failed", { error });
   const carrier = new TcpCarrier({ identity, clock, isTrusted, onDefect });
+  const unverified = new Unverified({ allowed, clock });
   const network = scope.own(
     new Network({
       id: identity.id,
@@ -140,9 +143,12 @@ function openReach(
       },
       askBack: async (link, signal) => {
         const { record, signed } = own.latest;
+        const besides = acquaintance.unverified();
         // As far as is known: one that nobody has verified yet is worth a try of the other end.
-        if (record.lends && record.addresses.length > 0) await askCallBack(link, { record: signed, clock }, signal);
+        if (record.lends && record.addresses.length + besides.length > 0)
+          await askCallBack(link, { record: signed, unverified: besides, clock }, signal);
       },
+      askUnverified: (link, known, signal) => unverified.ask(link, known, signal),
     }),
   );
   const lending = scope.own(

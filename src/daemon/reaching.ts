@@ -4,7 +4,7 @@
 
 import { isIP, isIPv6 } from "node:net";
 import { type Scope, shuffled } from "../base/index.ts";
-import { classifyAddress, netgroup } from "../core/index.ts";
+import { classifyAddress, type Endpoint, netgroup } from "../core/index.ts";
 import {
   type Candidate,
   describeReach,
@@ -18,6 +18,7 @@ import {
   Reachability,
   type ReachReply,
   type Self,
+  unverifiedPlaces,
   type Wanted,
 } from "../nat/index.ts";
 import { openErrand, type Proof, proofFor, proveLinks } from "../network/index.ts";
@@ -42,6 +43,8 @@ export interface Reached {
   readonly mapping: PortMapping;
   readonly reachability: Reachability;
   readonly dialBack: DialBack;
+  /** Where it may be dialled, though too few nodes got in to say so in its record. */
+  readonly unverified: () => readonly Endpoint[];
   /** It begins or ends; moved: so does listening. */
   readonly lendingChanged: (change: { readonly moved: boolean }) => void;
 }
@@ -109,6 +112,7 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
     mapping,
     reachability,
     dialBack: new DialBack({ carrier, allowed, clock, random }),
+    unverified: () => unverifiedPlaces({ reachability, mapped: mapping.latest, isPublic }),
     lendingChanged,
   };
 }

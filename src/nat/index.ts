@@ -1,7 +1,8 @@
 /** nat: how others reach this node: port mapping, what others see of it, relays. */
 export { askCallBack } from "./calling-back/ask.ts";
 export { CallBack, type CallBackDeps } from "./calling-back/call-back.ts";
-export { serveCallBack } from "./calling-back/serve.ts";
+export { type CallBackRoutesDeps, serveCallBack } from "./calling-back/serve.ts";
+export { Unverified, type UnverifiedDeps, unverifiedPlaces } from "./calling-back/unverified.ts";
 export { DialBack, type DialBackDeps } from "./reachability/dial-back.ts";
 export { type Helper, Reachability, type ReachabilityDeps } from "./reachability/reachability.ts";
 export { ReachReply } from "./reachability/contract.ts";

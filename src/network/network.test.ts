@@ -137,13 +137,36 @@ describe("a node that is reached through another one", () => {
 
   test("is asked to dial back, where this one can be dialled", async () => {
     const asked: string[] = [];
-    await using world = await Roundabout.open(async (link) => {
-      asked.push(link.path.kind);
-      await world.far.network.answerOn({ id: world.near.id, endpoints: world.back, via: [] }, never);
+    await using world = await Roundabout.open({
+      askBack: async (link) => {
+        asked.push(link.path.kind);
+        await world.far.network.answerOn({ id: world.near.id, endpoints: world.back, via: [] }, never);
+      },
     });
     assert.equal((await world.link()).path.kind, "relayed");
     await eventually(async () => assert.equal((await world.link()).path.kind, "tcp4"));
     assert.deepEqual(asked, ["relayed"]);
+  });
+
+  test("is dialled where it says itself that it may be, and that alone proves its key", async () => {
+    const known: (readonly Endpoint[])[] = [];
+    const told = [
+      { host: NEAR, port: 8088 }, // another node
+      { host: DIRECT, port: 9_000 },
+    ];
+    await using world = await Roundabout.open({
+      askUnverified: async (_link, endpoints) => {
+        known.push(endpoints);
+        return told;
+      },
+    });
+    await world.open(9_000);
+    assert.equal((await world.link()).path.kind, "relayed");
+    await eventually(async () => assert.equal((await world.link()).path.kind, "tcp4"));
+    assert.deepEqual(known, [[{ host: DIRECT, port: 8088 }]]);
+    const attempts = world.near.network.attempts(world.far.id).map(({ address, outcome }) => `${address} ${outcome}`);
+    assert.ok(attempts.includes(`${DIRECT}:9000 open`), attempts.join());
+    assert.ok(!attempts.includes(`${NEAR}:8088 open`), attempts.join());
   });
 });
 
@@ -174,11 +197,12 @@ async function failureAt(endpoint: Endpoint): Promise<Failure> {
   return failure;
 }
 
-interface LabOptions {
+type Asking = Pick<NetworkDeps, "askBack" | "askUnverified">;
+
+interface LabOptions extends Asking {
   readonly lookup?: Lookup;
   readonly dial?: Carrier["dial"];
   readonly carry?: (id: NodeId) => Carrier;
-  readonly askBack?: NonNullable<NetworkDeps["askBack"]>;
 }
 
 /** A node that dials. */
@@ -187,14 +211,14 @@ class Lab implements AsyncDisposable {
   readonly network: Network;
   readonly #answering: Answering;
 
-  static async open({ lookup, dial, carry, askBack }: LabOptions = {}): Promise<Lab> {
+  static async open({ lookup, dial, carry, ...asking }: LabOptions = {}): Promise<Lab> {
     const identity = await identityFromSeed(randomBytes(32));
     const isTrusted = () => true;
     const answering = new Answering(systemClock, { isKnown: () => false });
     const tcp = new TcpCarrier({ identity, clock: systemClock, isTrusted });
     const listen: Carrier["listen"] = (...all) => tcp.listen(...all);
     const carrier = carry?.(identity.id) ?? (dial === undefined ? tcp : { dial, listen });
-    const more = { ...(lookup === undefined ? {} : { lookup }), ...(askBack === undefined ? {} : { askBack }) };
+    const more = { ...(lookup === undefined ? {} : { lookup }), ...asking };
     const deps = { ...more, id: identity.id, carrier, answering, clock: systemClock, log: silentLog, isTrusted };
     return new Lab(identity.id, new Network({ ...deps, isKnown: () => false }), answering);
   }
@@ -224,11 +248,11 @@ class Roundabout implements AsyncDisposable {
   readonly back: readonly Endpoint[];
   readonly #scope = new Scope();
 
-  static async open(askBack?: LabOptions["askBack"]): Promise<Roundabout> {
+  static async open(asking: Asking = {}): Promise<Roundabout> {
     const internet = new MemoryInternet();
     const carry = (host: string) => (id: NodeId) => labelled(internet.carrier(id, host), "tcp4");
     const far = await Lab.open({ carry: carry(DIRECT) });
-    const near = await Lab.open({ carry: carry(NEAR), ...(askBack === undefined ? {} : { askBack }) });
+    const near = await Lab.open({ carry: carry(NEAR), ...asking });
     const around = await internet.carrier(far.id, AROUND).listen((pipe) => far.network.take(pipe), { port: 1 }, never);
     const back = await near.network.listen({ port: 8088 }, never);
     return new Roundabout({ internet, near, far, back: back.endpoints }, [near, far, around, back]);
@@ -248,8 +272,8 @@ class Roundabout implements AsyncDisposable {
   }
 
   /** From now on it can be dialled. */
-  async open(): Promise<void> {
-    this.#scope.own(await this.far.network.listen({ port: 8088 }, never));
+  async open(port = 8088): Promise<void> {
+    this.#scope.own(await this.far.network.listen({ port }, never));
   }
 
   link(): Promise<Link> {

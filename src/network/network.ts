@@ -31,6 +31,15 @@ export interface NetworkDeps extends WaysDeps {
    * @throws {Failure} what it answered
    */
   readonly askBack?: (link: Link, signal: AbortSignal) => Promise<void>;
+  /**
+   * Asks the node at the other end where it may be dialled beside `known`, though nobody has verified it. @returns what may be tried
+   * @throws {Failure} what it answered
+   */
+  readonly askUnverified?: (
+    link: Link,
+    known: readonly Endpoint[],
+    signal: AbortSignal,
+  ) => Promise<readonly Endpoint[]>;
 }
 
 /** The end of a link on which the other node asks, though this one dialled. */
@@ -216,8 +225,9 @@ export class Network implements Reach, AsyncDisposable {
   /** A better path than that of `link`, which this end or the other opened. */
   async #findBetter(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
     const ways = this.#waysTo(target).filter(({ kind }) => betterThan(kind, link.path.kind));
+    const tries: Promise<unknown>[] = [this.#tryUnverified(target, link, signal)];
     const { askBack } = this.#deps;
-    const tries: Promise<unknown>[] = askBack === undefined ? [] : [askBack(link, signal)];
+    if (askBack !== undefined) tries.push(askBack(link, signal));
     if (ways.length > 0) tries.push(this.#raceOn(ways, target.id, signal));
     for (const outcome of await Promise.allSettled(tries)) {
       signal.throwIfAborted();
@@ -226,6 +236,13 @@ export class Network implements Reach, AsyncDisposable {
     const better = this.#pool.of(target.id).find(({ path }) => betterThan(path.kind, link.path.kind));
     if (better !== undefined) this.#attempts.leave(target.id, link.path, better.path.kind);
     return better;
+  }
+
+  async #tryUnverified(target: Dialable, link: Link, signal: AbortSignal): Promise<void> {
+    const places = (await this.#deps.askUnverified?.(link, target.endpoints, signal)) ?? [];
+    const onAttempt = (attempt: Attempt) => this.#attempts.note(target.id, attempt);
+    const ways = this.#ways.dialling(places, { expect: target.id, onAttempt });
+    if (ways.length > 0) await this.#raceOn(ways, target.id, signal);
   }
 
   #adopt(link: Link): void {

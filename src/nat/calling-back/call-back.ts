@@ -1,8 +1,8 @@
 /**
  * Dialling a node that asks for it, so that it can ask here over a direct path: whichever end can be dialled, both get one.
  *
- * Its own signed record says where, and only public addresses are dialled, each as seldom as for a check: a record may
- * name a third party's address.
+ * Its own signed record says where, and what it says beside that; only public addresses are dialled, each as seldom as
+ * for a check: it may name a third party's address.
  */
 
 import { type Clock, LruMap, TokenBuckets } from "../../base/index.ts";
@@ -13,12 +13,11 @@ import {
   formatEndpoint,
   mayDialGossiped,
   type NodeId,
-  type SignedRecord,
   verifyRecord,
 } from "../../core/index.ts";
 import type { Dialable, ReverseLink } from "../../network/index.ts";
 import { CheckRation } from "../reachability/check-ration.ts";
-import type { CallBackReply } from "./contract.ts";
+import type { CallBackReply, CallBackRequest } from "./contract.ts";
 
 export interface CallBackDeps {
   readonly answerOn: (target: Dialable, signal: AbortSignal) => Promise<Pick<ReverseLink, "path">>;
@@ -44,14 +43,13 @@ export class CallBack {
   }
 
   /** @throws {Failure} bad-record, not-supported, too-often, busy, unreachable, wrong-key */
-  async call(asker: NodeId, signed: SignedRecord, signal: AbortSignal): Promise<CallBackReply> {
-    const { id, addresses, port } = verifyRecord(signed);
+  async call(asker: NodeId, { record, unverified = [] }: CallBackRequest, signal: AbortSignal): Promise<CallBackReply> {
+    const { id, addresses, port } = verifyRecord(record);
     if (id !== asker) throw new Failure("bad-record", "that is another node's record");
-    const endpoints = addresses
-      .map((host): Endpoint => ({ host, port }))
-      .filter((endpoint) => mayDialGossiped(endpoint, this.#deps.allowed));
-    if (endpoints.length === 0)
-      throw new Failure("not-supported", "your record names no address that may be dialled from here");
+    const endpoints = [...addresses.map((host): Endpoint => ({ host, port })), ...unverified].filter((endpoint) =>
+      mayDialGossiped(endpoint, this.#deps.allowed),
+    );
+    if (endpoints.length === 0) throw new Failure("not-supported", "you name no address that may be dialled from here");
     const proven = endpoints.filter((endpoint) => formatEndpoint(endpoint) === this.#proven.get(asker));
     const tried = proven.length > 0 && this.#again.take(asker) ? proven : endpoints;
     using _begun = tried === proven ? undefined : this.#begin(asker, endpoints);
