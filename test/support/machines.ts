@@ -81,7 +81,7 @@ export class Machines implements AsyncDisposable {
       HOME: userFolder,
       TZ: "UTC",
       TMPDIR: this.folder,
-      NODE_COMPILE_CACHE: join(this.folder, "cache"),
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(this.folder, "cache"), // `./check` keeps one for all
       P2PRC_HOME: join(userFolder, ".p2prc"),
       P2PRC_LISTEN: "127.0.0.1",
       P2PRC_PORT: "0",

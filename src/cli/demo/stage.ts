@@ -80,10 +80,10 @@ export class Stage implements AsyncDisposable {
     const late = () => new Failure("timed-out", `\`${program ?? "p2prc"} ${words.join(" ")}\` takes too long`);
     const speak = (waiting: AbortSignal) => {
       const env = {
+        NODE_COMPILE_CACHE: join(this.folder, "cache"), // unless the launcher keeps one
         ...withoutOwn(machine.environment),
         P2PRC_HOME: this.homeOf(on),
         NO_COLOR: "1",
-        NODE_COMPILE_CACHE: join(this.folder, "cache"),
       };
       const [file, args] = program === undefined ? [machine.node, [machine.bin, ...words]] : [program, words];
       const child = spawn(file, args, {

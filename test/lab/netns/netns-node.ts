@@ -91,7 +91,7 @@ export class NetnsNode {
         PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
         HOME: this.#folder,
         TMPDIR: this.#folder,
-        NODE_COMPILE_CACHE: join(tmpdir(), "p2prc-netns-cache"),
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "p2prc-netns-cache"),
         P2PRC_HOME: this.home,
         ...(this.#lan ? {} : { P2PRC_LAN: "no" }),
         TZ: "UTC",
