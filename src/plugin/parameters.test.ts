@@ -61,7 +61,7 @@ describe("parameters of a plugin", () => {
     ];
     const values = Object.fromEntries([...hard, ...texts].map((text, index) => [`v${index}`, text]));
     const source = unsafeVariables({ ...values, whole: 7, flag: false }).replaceAll(/^(v\d+): !unsafe /gmu, "$1: ");
-    assert.deepEqual(await readYaml("variables.yml", source, new AbortController().signal), {
+    assert.deepEqual(await readYaml({ name: "variables.yml", source }, new AbortController().signal), {
       ...Object.fromEntries(Object.entries(values).map(([key, text]) => [key, text.toWellFormed()])),
       ...{ whole: 7, flag: false },
     });

@@ -7,6 +7,7 @@ import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { differenceOf } from "./difference.ts";
 import { PluginStore } from "./plugin-store.ts";
 import { readPlugin } from "./read-plugin.ts";
+import { readYaml } from "./read-yaml.ts";
 
 const { signal } = new AbortController();
 const SITE = "- hosts: all\n";
@@ -96,6 +97,8 @@ describe("a plugin", () => {
     ["JSON that is none", { "plugin.json": "{" }, /not JSON/],
     ["YAML that is none", { "plugin.yaml": "a: [" }, /not YAML/],
     ["YAML that grows", { "plugin.yaml": "a: &a [x]\nb: *a\n" }, /aliases/],
+    ["a number that is none", { "plugin.yaml": "description: x\nneeds: {cpus: .nan}\n" }, /not YAML: a number in it/],
+    ["a number without an end", { "plugin.yaml": "description: x\nneeds: {cpus: .inf}\n" }, /not YAML: a number in it/],
     ["words that it does not know", { "plugin.json": '{"description":"","run":"rm"}' }, /wrong/],
     ["a playbook elsewhere", { "plugin.json": '{"description":"","playbook":"../x.yml"}' }, /wrong at \/playbook/],
     ["a playbook that is not there", { "plugin.json": '{"description":"","playbook":"x.yml"}' }, /no x\.yml/],
@@ -118,6 +121,14 @@ describe("a plugin", () => {
       await assert.rejects(readPlugin(await made("x", { "site.yml": SITE, ...files }), signal), said);
     });
   }
+
+  test("whose YAML takes too long is refused, and says so", async () => {
+    const slow = readYaml({ name: "plugin.yaml", source: "a: 1\n", timeMs: 1 }, signal);
+    await assert.rejects(slow, {
+      code: "bad-argument",
+      message: "plugin.yaml was not read: it takes longer than 0.001 s",
+    });
+  });
 
   test("may say what it is in YAML", async () => {
     const yaml =

@@ -22,7 +22,7 @@ export async function readPlugin(folder: string, signal: AbortSignal): Promise<P
     json !== undefined
       ? fromManifest("plugin.json", parseJson("plugin.json", json))
       : yaml !== undefined
-        ? fromManifest("plugin.yaml", await readYaml("plugin.yaml", yaml, signal))
+        ? fromManifest("plugin.yaml", await readYaml({ name: "plugin.yaml", source: yaml }, signal))
         : await fromSeed(folder);
   if ((await textOf(join(folder, plugin.playbook))) === undefined) {
     throw bad(`there is no ${plugin.playbook} in it`, "a plugin is a folder with a playbook, `site.yml`");
