@@ -119,12 +119,13 @@ export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
 
 /** For `GET /v1/reach`. */
 export function reachOf(parts: Parts): ReachReply {
-  const { reachability, mapping, lending, outlook, own, table } = parts;
+  const { reachability, mapping, lending, outlook, own, table, clock } = parts;
   const udp = outlook.udp();
   return describeReach({
     lends: lending.on,
     verdict: reachability.verdict,
     at: reachability.at,
+    now: clock.wallTime(),
     reachable: reachability.reachable,
     self: reachability.self,
     mapped: mapping.latest,

@@ -153,7 +153,8 @@ export class Reachability {
       ports.map(async (candidate) => ({ candidate, answers: await this.#ask(candidate, helpers, scope.signal) })),
     );
     if (life !== this.#lives) return false; // it is about what was true before
-    const verdict = judge(tried, this.#judgedAt === moves ? this.#verdict : noVerdict);
+    const before = this.#judgedAt === moves ? this.#verdict : noVerdict;
+    const verdict = judge(tried, { verdict: before, at: this.#at ?? 0 });
     this.#judgedAt = moves;
     this.#set(verdict, clock.wallTime());
     log.debug("asked whether this node can be reached", { askedOf: verdict.askedOf, nat: this.reachable.nat });

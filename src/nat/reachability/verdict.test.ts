@@ -64,8 +64,8 @@ describe("judge", () => {
 
 describe("what was verified before", () => {
   test("stands when one helper of two is gone", () => {
-    const now = judge([{ candidate: behind, answers: [seen("a")] }], verified);
-    const gone = judge([{ candidate: behind, answers: [] }], verified);
+    const now = judge([{ candidate: behind, answers: [seen("a")] }], earlier(verified));
+    const gone = judge([{ candidate: behind, answers: [] }], earlier(verified));
     for (const verdict of [now, gone]) {
       const record = toRecord(verdict, inside);
       assert.deepEqual(record, { addresses: [EXTERNAL], port: 8088, udpPort: 8088, nat: "mapped" });
@@ -74,27 +74,28 @@ describe("what was verified before", () => {
   });
 
   test("is told until two networks refute it, with a relay beside it from the first on", () => {
-    const doubted = judge([{ candidate: behind, answers: [{ ...seen("a"), tcp: "silent" }] }], verified);
+    const doubted = judge([{ candidate: behind, answers: [{ ...seen("a"), tcp: "silent" }] }], earlier(verified));
     assert.deepEqual(toRecord(doubted, inside).addresses, [EXTERNAL]);
     assert.equal(needsRelay(toRecord(doubted, inside), { verdict: doubted, isBehindNat: true }), true);
-    const still = judge([{ candidate: behind, answers: [] }], doubted);
+    const still = judge([{ candidate: behind, answers: [] }], earlier(doubted));
     assert.equal(needsRelay(toRecord(still, inside), { verdict: still, isBehindNat: true }), true);
     const silent = ["a", "b"].map((place): Answer => ({ ...seen(place), tcp: "silent", udp: "silent" }));
-    const refuted = judge([{ candidate: behind, answers: silent }], still);
+    const refuted = judge([{ candidate: behind, answers: silent }], earlier(still));
     assert.deepEqual(toRecord(refuted, inside), { addresses: [], port: 8088, udpPort: 0, nat: "unknown" });
   });
 
   test("ends when two networks see this machine elsewhere, or its router opens another port", () => {
     const elsewhere = ["a", "b"].map((place): Answer => ({ ...seen(place), observed: "20.9.9.9" }));
-    const moved = judge([{ candidate: behind, answers: elsewhere }], verified);
+    const moved = judge([{ candidate: behind, answers: elsewhere }], earlier(verified));
     assert.deepEqual(toRecord(moved, inside).addresses, ["20.9.9.9"]);
-    const other = judge([{ candidate: { ...behind, port: 8090 }, answers: [seen("a")] }], verified);
+    const other = judge([{ candidate: { ...behind, port: 8090 }, answers: [seen("a")] }], earlier(verified));
     assert.deepEqual(toRecord(other, inside).addresses, []);
-    const unasked = judge([{ candidate: { ...behind, mapped: false }, answers: [seen("a")] }], verified);
+    const unasked = judge([{ candidate: { ...behind, mapped: false }, answers: [seen("a")] }], earlier(verified));
     assert.deepEqual(toRecord(unasked, inside).addresses, []);
   });
 
   const inside: Self = { told: [], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: true };
+  const earlier = (verdict: Verdict) => ({ verdict, at: 0 });
   const seen = (place: string): Answer => ({ ...open(place), observed: EXTERNAL, udp: "open" });
   const verified = judge([{ candidate: { ...behind }, answers: [seen("a"), seen("b")] }]);
 });

@@ -36,6 +36,22 @@ export interface AddressVerdict extends ReachAddress {
   readonly by: readonly NodeId[];
   /** It was verified before, and who could be asked last did not get in. */
   readonly doubted: boolean;
+  /** It was verified by an earlier look, which the last one neither did nor refuted. */
+  readonly earlier: Earlier | undefined;
+}
+
+export interface Earlier {
+  /** Wall time. */
+  readonly verifiedAt: number;
+  /** How many got in when it was looked at last, and how many tried. */
+  readonly reachedBy: number;
+  readonly askedOf: number;
+}
+
+/** A verdict, and when it was reached. */
+export interface Dated {
+  readonly verdict: Verdict;
+  readonly at: number;
 }
 
 export interface UdpVerdict {
@@ -65,14 +81,14 @@ export interface Tried {
 }
 
 /** @param before what was found since this machine moved last */
-export function judge(tried: readonly Tried[], before = noVerdict): Verdict {
+export function judge(tried: readonly Tried[], before: Dated = { verdict: noVerdict, at: 0 }): Verdict {
   const all = tried.flatMap(({ answers }) => answers);
   const seen = tried.flatMap(({ candidate, answers }) => (candidate.family === 4 ? observedIn(answers) : []));
   const unbound = tried.filter(({ candidate }) => candidate.family === 4).map(({ answers }) => observedIn(answers));
   return {
-    addresses: tried.flatMap((each) => withBefore(judgeAddress(each), each, before.addresses)),
+    addresses: tried.flatMap((each) => withBefore(judgeAddress(each), each, before)),
     observed: [...new Set([...seen, ...observedIn(all)])].sort((a, b) => Number(isIPv6(b)) - Number(isIPv6(a))),
-    udp: judgeUdp(tried, before.udp),
+    udp: judgeUdp(tried, before.verdict.udp),
     differs: unbound.some((addresses) => addresses.length > 1),
     askedOf: new Set(all.map(({ by }) => by)).size,
   };
@@ -82,14 +98,16 @@ export function judge(tried: readonly Tried[], before = noVerdict): Verdict {
 function withBefore(
   now: readonly AddressVerdict[],
   { candidate, answers }: Tried,
-  before: readonly AddressVerdict[],
+  { verdict: before, at }: Dated,
 ): readonly AddressVerdict[] {
-  const was = before.find((each) => each.finding === "verified" && isOf(each, candidate));
+  const was = before.addresses.find((each) => each.finding === "verified" && isOf(each, candidate));
   if (was === undefined || now.some(({ finding }) => finding === "verified")) return now;
   const confirms = ({ observed, tcp }: Answer) => observed === was.address && tcp === "open";
   const against = placesOf(answers.filter((answer) => !confirms(answer)));
   if (against >= ENOUGH) return now;
-  return [{ ...was, doubted: !answers.some(confirms) && (against > 0 || was.doubted) }];
+  const reachedBy = answers.filter(confirms).length;
+  const earlier = { verifiedAt: was.earlier?.verifiedAt ?? at, reachedBy, askedOf: answers.length };
+  return [{ ...was, doubted: reachedBy === 0 && (against > 0 || was.doubted), earlier }];
 }
 
 function isOf({ address, port, origin }: AddressVerdict, candidate: Candidate): boolean {
@@ -112,7 +130,8 @@ function judgeAddress({ candidate, answers }: Tried): AddressVerdict[] {
   const origin = address === from ? "own" : foreignOrigin(candidate);
   const finding = findingOf(here.map(({ place, tcp }) => ({ place, outcome: tcp })));
   const by = reached.map((answer) => answer.by);
-  return [{ address, port, origin, finding, by, reachedBy: reached.length, askedOf: here.length, doubted: false }];
+  const counts = { reachedBy: reached.length, askedOf: here.length };
+  return [{ address, port, origin, finding, by, ...counts, doubted: false, earlier: undefined }];
 }
 
 function judgeUdp(tried: readonly Tried[], before: UdpVerdict | undefined): UdpVerdict | undefined {

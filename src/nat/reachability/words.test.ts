@@ -47,9 +47,28 @@ describe("describeReach", () => {
   test("does not call a mapping verified that one node alone got through", () => {
     const verdict = judge([{ candidate: mapped, answers: [answer("a", "open", EXTERNAL)] }]);
     const { findings, reachableBy } = describe_({ verdict, ports });
-    assert.match(words(findings, "UPnP"), /not verified: fewer than two nodes/);
+    assert.match(words(findings, "UPnP"), /not verified: 1 peer got in, and it takes two$/);
     assert.equal(words(findings, "NAT"), "not known yet, 1 peer got in and another one has to confirm it");
     assert.deepEqual(reachableBy, ["punching"]);
+  });
+
+  test("does not pass off an old verification as a new one", () => {
+    const at = 1_000_000;
+    const later = (answers: readonly Answer[], minutes = 10) => {
+      const verdict = judge([{ candidate: mapped, answers }], { verdict: through("open"), at });
+      return words(describe_({ verdict, ports, now: at + minutes * 60_000 }).findings, "UPnP");
+    };
+    const both = ["a", "b"].map((place) => answer(place, "open", EXTERNAL));
+    assert.match(later(both), /, verified by 2 peers$/);
+    assert.match(
+      later([answer("a", "open", EXTERNAL)]),
+      /, verified by 2 peers 10 min ago \(the last time only 1 peer could be asked, and got in\)$/,
+    );
+    assert.match(
+      later([answer("a", "silent", EXTERNAL)], 180),
+      /, verified by 2 peers 3 h ago \(the last time 1 peer did not get in\)$/,
+    );
+    assert.match(later([], 0), /, verified by 2 peers 1 min ago \(nobody answered the last time\)$/);
   });
 
   test("tells an IPv4 that does not get in from an IPv6 that does", () => {
@@ -112,14 +131,16 @@ interface Scene extends Partial<Pick<Self, "told" | "udpMapping" | "isBehindNat"
   readonly ports?: MappedPorts;
   readonly failed?: string;
   readonly via?: readonly string[];
+  readonly now?: number;
 }
 
-function describe_({ verdict, lends = true, ports: open, failed = "", via = [], ...scene }: Scene) {
+function describe_({ verdict, lends = true, ports: open, failed = "", via = [], now = 0, ...scene }: Scene) {
   const self: Self = { told: [], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: true, ...scene };
   const facts: ReachFacts = {
     lends,
     verdict,
     at: 0,
+    now,
     reachable: toRecord(verdict, self),
     self,
     mapped: {

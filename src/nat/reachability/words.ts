@@ -4,13 +4,22 @@ import { isIPv6 } from "node:net";
 import { classifyAddress, type NodeId } from "../../core/index.ts";
 import type { Mapped, MappedPorts } from "../mapping/state.ts";
 import type { ReachFinding, ReachReply } from "./contract.ts";
-import { addressesAtNat, type AddressVerdict, type Reachable, type Self, type Verdict } from "./verdict.ts";
+import {
+  addressesAtNat,
+  type AddressVerdict,
+  type Earlier,
+  type Reachable,
+  type Self,
+  type Verdict,
+} from "./verdict.ts";
 
 export interface ReachFacts {
   readonly lends: boolean;
   readonly verdict: Verdict;
   /** Wall time of the verdict. */
   readonly at: number | undefined;
+  /** Wall time. */
+  readonly now: number;
   readonly reachable: Reachable;
   readonly self: Self;
   readonly mapped: Mapped;
@@ -25,7 +34,7 @@ export function describeReach(facts: ReachFacts): ReachReply {
     lends,
     nat: reachable.nat,
     ...(at === undefined ? {} : { at: new Date(at).toISOString() }),
-    addresses: verdict.addresses.map(({ by: _by, doubted: _doubted, ...address }) => address),
+    addresses: verdict.addresses.map(({ by: _by, doubted: _doubted, earlier: _earlier, ...address }) => address),
     observed: [...verdict.observed],
     reachableBy: lends ? reachableBy(facts) : [],
     via: via.map(({ id }) => id),
@@ -108,7 +117,9 @@ function blockedWords(
   return `connections from outside${by} ${refused ? "are refused" : "do not get in"}, as ${people(askedOf)} found`;
 }
 
-function mappingFinding({ mapped: { four }, verdict, self, reachable }: ReachFacts): ReachFinding | undefined {
+function mappingFinding(facts: ReachFacts): ReachFinding | undefined {
+  const { self, reachable } = facts;
+  const { four } = facts.mapped;
   const forward = `forward TCP ${self.port}${self.udpPort === undefined ? "" : " and UDP"} to this machine on the router`;
   if (reachable.nat === "none" && four.kind !== "mapped") return undefined;
   if (four.kind === "off") return { about: "port mapping", ok: true, words: "turned off (`--no-map`)" };
@@ -118,25 +129,46 @@ function mappingFinding({ mapped: { four }, verdict, self, reachable }: ReachFac
     const fix = four.isRefusal ? forward : `turn on UPnP or PCP on the router, or ${forward}`;
     return { about: "port mapping", ok: false, words: four.why, fix };
   }
-  return mappedFinding(four.ports, { verdict, self, forward });
+  return mappedFinding(four.ports, { facts, forward });
 }
 
 function mappedFinding(
   ports: MappedPorts,
-  { verdict, self, forward }: { readonly verdict: Verdict; readonly self: Self; readonly forward: string },
+  { facts, forward }: { readonly facts: ReachFacts; readonly forward: string },
 ): ReachFinding {
+  const { verdict, self, now } = facts;
   const { method: about, tcp } = ports;
   const other = tcp === self.port ? "" : ` (${self.port} is another program's there)`;
   const what = `mapped ${tcp}${other} tcp${ports.udp ? "+udp" : ""}`;
   const found = verdict.addresses.find(({ origin, address }) => origin === "mapped" && !isIPv6(address));
   if (found?.finding === "verified") {
     const lie = isBehindAnother(ports, found) ? `, though the router says its address is ${ports.external}` : "";
-    return { about, ok: true, words: `${what}, verified by ${people(found.reachedBy)}${lie}` };
+    return { about, ok: true, words: `${what}, ${verifiedWords(found, now)}${lie}` };
   }
+  if (found !== undefined && found.finding === "unsure" && found.reachedBy > 0)
+    return { about, ok: true, words: `${what}, not verified: ${people(found.reachedBy)} got in, and it takes two` };
   if (found === undefined || found.finding === "unsure" || found.finding === "untried")
     return { about, ok: true, words: `${what}, not verified: fewer than two nodes could be asked` };
   const why = whyNotThrough(ports, found);
   return { about, ok: false, words: `${what}, but ${why}`, fix: isBehindAnother(ports, found) ? ANOTHER_NAT : forward };
+}
+
+/** What stands from an earlier look is not passed off as new. */
+function verifiedWords({ reachedBy, earlier }: AddressVerdict, now: number): string {
+  const verified = `verified by ${people(reachedBy)}`;
+  if (earlier === undefined) return verified;
+  return `${verified} ${ago(now - earlier.verifiedAt)} (${lastLook(earlier)})`;
+}
+
+function lastLook({ reachedBy, askedOf }: Earlier): string {
+  if (askedOf === 0) return "nobody answered the last time";
+  if (reachedBy === 0) return `the last time ${people(askedOf)} did not get in`;
+  return `the last time only ${people(askedOf)} could be asked, ${reachedBy === askedOf ? "and" : `of which ${reachedBy}`} got in`;
+}
+
+function ago(ms: number): string {
+  const minutes = Math.max(1, Math.round(ms / 60_000));
+  return minutes < 90 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
 }
 
 const ANOTHER_NAT =
@@ -152,13 +184,13 @@ function isBehindAnother({ external }: MappedPorts, { address }: AddressVerdict)
   return external !== undefined && external !== address;
 }
 
-function sixFinding({ self, verdict }: ReachFacts): ReachFinding {
+function sixFinding({ self, verdict, now }: ReachFacts): ReachFinding {
   const about = "IPv6";
   const own = self.told.filter(isIPv6);
   if (own.length === 0) return { about, ok: true, words: "none" };
   const found = verdict.addresses.filter(({ address }) => isIPv6(address));
   const best = found.find(({ finding }) => finding === "verified");
-  if (best !== undefined) return { about, ok: true, words: `yes, verified by ${people(best.reachedBy)}` };
+  if (best !== undefined) return { about, ok: true, words: `yes, ${verifiedWords(best, now)}` };
   if (found.some(({ finding }) => finding === "refused" || finding === "silent"))
     return {
       about,
