@@ -9,7 +9,7 @@ describe("placeholders", () => {
     assert.deepEqual(values, { dir: "frames/a", base: "001.tar.gz", name: "001.tar", ext: "gz", n: "7" });
     assert.equal(fillWord("{dir}/{name}.{ext} {base} {n}", values), "frames/a/001.tar.gz 001.tar.gz 7");
     assert.equal(valuesOf("plain", 1).dir, ".");
-    assert.equal(valuesOf("a\\b.c", 1).base, "b.c");
+    assert.equal(valuesOf("a\\b.c", 1).base, process.platform === "win32" ? "b.c" : "a\\b.c");
   });
 
   test("leave braces of others alone, and themselves when they are doubled", () => {

@@ -9,7 +9,7 @@
  * `{{in}}` is `{in}` as it stands; other braces are nobody's business here (awk has many).
  */
 
-import { posix } from "node:path";
+import { parse } from "node:path";
 
 export type Placeholder = "in" | "dir" | "base" | "name" | "ext" | "n" | `out${string}`;
 export type Values = Readonly<Partial<Record<Placeholder, string>>>;
@@ -31,7 +31,6 @@ export function placeholdersIn(words: readonly string[]): ReadonlySet<Placeholde
 
 /** What an input says about itself. @param n from 1 */
 export function valuesOf(input: string, n: number): Values {
-  const path = input.replaceAll("\\", "/");
-  const { dir, base, name, ext } = posix.parse(path);
+  const { dir, base, name, ext } = parse(input);
   return { dir: dir === "" ? "." : dir, base, name, ext: ext.slice(1), n: String(n) };
 }

@@ -50,6 +50,29 @@ describe("p2prc map", () => {
     assert.match(missing.err.join("\n"), /cannot read the list .*ENOENT/);
   });
 
+  test("takes a list with NUL in it, and any name, as it stands", async () => {
+    const names = ["-n", "a b\n'\"", "\u2028ü\r", "{1..2}*", "last"];
+    const world = new World(folder, async () => ({}), names.join("\0"));
+    const { exit, err } = await world.map("--on", "box1", "--args", "-0", "-", "--", "echo", "{in}");
+    assert.equal(exit, 0, err.join("\n"));
+    assert.deepEqual(
+      world.box("box1").ran,
+      names.map((name) => `echo ${name}`),
+    );
+    const lines = new World(folder, async () => ({}), "a\u2028b\rc\r\nd");
+    await lines.map("--on", "box1", "--args", "-", "--", "echo", "{in}");
+    assert.deepEqual(lines.box("box1").ran, ["echo a\u2028b\rc", "echo d"]);
+  });
+
+  test("refuses a list that is none, that has no end, or that is not named", async () => {
+    const world = new World(folder, async () => ({}), "x".repeat(3 * 2 ** 20));
+    const says = async (words: readonly string[], message: RegExp) =>
+      assert.match((await world.map("--on", "box1", "--args", ...words, "--", "echo")).err.join("\n"), message);
+    await says(["-0", "x"], /--null is about a list of inputs/);
+    await says(["--inputs-from", folder], /cannot read the list .* \(EISDIR\)/);
+    await says(["-"], /a line of the list "stdin" has no end/);
+  });
+
   test("tells of failed tasks, with the end of their stderr, and how to go on; going on does what is missing", async () => {
     const world = new World(folder, async ({ argv }) =>
       argv[1] === "2" ? { end: { kind: "exited", code: 7 }, stderr: "oh\nno\n" } : {},

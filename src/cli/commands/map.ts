@@ -13,6 +13,7 @@ export interface MapFlags extends WishFlags {
   readonly count?: number;
   readonly out?: readonly string[];
   readonly inputsFrom?: string;
+  readonly null?: boolean;
   readonly args?: boolean;
   readonly slots?: number;
   readonly retries?: number;
@@ -50,6 +51,7 @@ export const map = command<MapFlags>({
       repeatable: true,
     },
     { flags: "--inputs-from <file>", summary: "a list of inputs, one a line" },
+    { flags: "-0, --null", summary: "the list has a NUL behind each input, as of `find -print0`" },
     { flags: "--args", summary: "inputs are words, not files" },
     {
       flags: "--slots <number>",

@@ -2,7 +2,6 @@
 
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { cleanText, Failure } from "../../core/light.ts";
 import type { Job, JobSpec, Where } from "../../job/index.ts";
@@ -75,29 +74,50 @@ function whereOf(flags: MapFlags): Where | undefined {
   return own ? { kind: "own", count: count ?? 1, request: { ...wishOf(flags), near: true } } : undefined;
 }
 
-function linesOf(args: readonly string[], { inputsFrom }: MapFlags, io: Io): AsyncIterable<string> | undefined {
+function linesOf(
+  args: readonly string[],
+  { inputsFrom, null: nul }: MapFlags,
+  io: Io,
+): AsyncIterable<string> | undefined {
   const piped = args.includes("-");
-  if (inputsFrom === undefined && !piped) return undefined;
+  const separator = nul === true ? "\0" : "\n";
+  if (inputsFrom === undefined && !piped) {
+    if (nul !== true) return undefined;
+    throw new Failure("bad-argument", "--null is about a list of inputs: name one with - or --inputs-from");
+  }
   if (inputsFrom !== undefined && piped)
     throw new Failure("bad-argument", "inputs come from --inputs-from or from stdin (-), not from both");
-  return inputsFrom === undefined || inputsFrom === "-" ? linesIn(io.streams.stdin) : linesInFile(inputsFrom);
+  return inputsFrom === undefined || inputsFrom === "-"
+    ? linesIn(io.streams.stdin, { list: "stdin", separator })
+    : linesIn(createReadStream(inputsFrom), { list: inputsFrom, separator });
 }
 
-async function* linesInFile(path: string): AsyncGenerator<string> {
-  const stream = createReadStream(path);
+interface List {
+  /** For messages. */
+  readonly list: string;
+  readonly separator: "\n" | "\0";
+}
+
+/** @throws {Failure} not-found, too-large */
+async function* linesIn(stream: Readable, { list, separator }: List): AsyncGenerator<string> {
+  const place = `the list "${cleanText(list, 120)}"`;
+  const asTyped = (line: string) => (separator === "\n" ? line.replace(/\r$/, "") : line);
+  let rest = "";
   try {
-    yield* linesIn(stream);
+    for await (const piece of stream.setEncoding("utf8") as AsyncIterable<string>) {
+      const lines = piece.split(separator);
+      lines[0] = rest + (lines[0] ?? "");
+      rest = lines.pop() ?? "";
+      if (rest.length > MAX_LINE) throw new Failure("too-large", `a line of ${place} has no end`);
+      yield* lines.map(asTyped);
+    }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new Failure("not-found", `cannot read the list "${cleanText(path, 120)}" (${code})`, { cause: error });
+    if (error instanceof Failure || code === undefined) throw error;
+    throw new Failure("not-found", `cannot read ${place} (${code})`, { cause: error });
   }
+  yield asTyped(rest);
 }
 
-async function* linesIn(stream: Readable): AsyncGenerator<string> {
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => undefined); // heard at the end
-  stream.once("error", failed.reject);
-  yield* createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
-  if (stream.errored) await failed.promise;
-}
+/** More than the words of a command may have. */
+const MAX_LINE = 2 ** 21;

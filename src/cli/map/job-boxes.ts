@@ -28,6 +28,7 @@ export async function openBoxes(
     const found = await namedBoxes(client, where.names, io);
     return { boxes: found.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: async () => undefined };
   }
+  io.insisted(); // the second Ctrl-C does not end us before they are removed; a third one does
   const own: Box[] = [];
   const remove = async () => {
     await Promise.all(own.map(({ sandbox }) => removeOwn(client, sandbox.id, io)));

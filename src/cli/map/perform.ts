@@ -58,7 +58,7 @@ async function ran({ job, left, open, client }: Performance, io: Io): Promise<Ta
     start: (box: string, signal: AbortSignal) => openChannel(client, { box: ids.get(box) ?? box, argv }, signal),
     onProgress: (tally: Tally) => {
       latest = tally;
-      io.progress(formatProgress(tally, io.clock.now()));
+      io.progress(formatProgress(tally, io.clock.now(), io.columns));
     },
     onFailed: (failure: Parameters<typeof formatFailure>[0]) => {
       if (told++ < MAX_TOLD) io.err(formatFailure(failure), "bad");

@@ -2,6 +2,7 @@
 
 import { cleanText } from "../../core/light.ts";
 import type { BoxTally, Tally, TaskFailure } from "../../job/index.ts";
+import { sandboxCount } from "../boxes.ts";
 import { type Column, formatColumns } from "../columns.ts";
 import { formatDecimalBytes, formatTook } from "../format.ts";
 
@@ -9,24 +10,31 @@ const BAR_CELLS = 14;
 /** More of them leave no room for the rest of the line. */
 const MAX_NAMED = 5;
 
-/** `██████████░░░░ 178/250   box1 61  box2 59   2 retried   3.1/s   23 s left`. */
-export function formatProgress(tally: Tally, now: number): string {
+/** What of a tally the line of progress is made of. */
+export type Counts = Pick<Tally, "all" | "before" | "doneNow" | "failedCount" | "retried" | "startedAt" | "boxes">;
+
+/**
+ * `██████████░░░░ 178/250   box1 61  box2 59   2 retried   3.1/s   23 s left`; on a narrow screen without what can be left out, so
+ * that its end is not cut off.
+ */
+export function formatProgress(tally: Counts, now: number, columns: number): string {
   const done = tally.before + tally.doneNow;
   const full = Math.floor((BAR_CELLS * (done + tally.failedCount)) / Math.max(1, tally.all));
+  const bar = `${"█".repeat(full)}${"░".repeat(BAR_CELLS - full)} `;
+  const count = `${done}/${tally.all}`;
   const boxes = [...tally.boxes.values()];
-  const counts =
-    boxes.length > MAX_NAMED ? `${boxes.length} sandboxes` : boxes.map((box) => `${box.name} ${box.done}`).join("  ");
-  const parts = [
-    `${"█".repeat(full)}${"░".repeat(BAR_CELLS - full)} ${done}/${tally.all}`,
-    counts,
+  const named = boxes.length > MAX_NAMED ? [] : [boxes.map((box) => `${box.name} ${box.done}`).join("  ")];
+  const rest = [
     ...(tally.retried > 0 ? [`${tally.retried} retried`] : []),
     ...(tally.failedCount > 0 ? [`${tally.failedCount} failed`] : []),
     ...ratesOf(tally, now),
   ];
-  return parts.join("   ");
+  const wide = [...named, sandboxCount(boxes.length)].map((counts) => [`${bar}${count}`, counts, ...rest]);
+  const lines = [...wide, [`${bar}${count}`, ...rest], [count, ...rest]].map((parts) => parts.join("   "));
+  return lines.find((line) => line.length < columns) ?? lines.at(-1) ?? count;
 }
 
-function ratesOf(tally: Tally, now: number): readonly string[] {
+function ratesOf(tally: Counts, now: number): readonly string[] {
   const seconds = (now - tally.startedAt) / 1_000;
   const rate = tally.doneNow / seconds;
   if (tally.doneNow === 0 || seconds < 1) return [];
