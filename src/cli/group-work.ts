@@ -11,7 +11,7 @@ import { roomIn } from "./exec-in-box.ts";
 import type { Io } from "./io.ts";
 
 /** As many streams into sandboxes as are held at once; a group has seldom more members. */
-const AT_ONCE = 256;
+export const AT_ONCE = 256;
 /** A line that never ends is passed on in pieces of this size. */
 const MAX_LINE_BYTES = 64 * 1_024;
 

@@ -31,11 +31,12 @@ export const exec = command<Flags>({
     { flags: "-i, --interactive", summary: "input is passed on in any case", hidden: true },
   ],
   about:
-    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command; five that nothing answers leave it. Where the sandbox is frozen, or ends soon, a line on stderr says so; without a terminal, one signal leaves a command in a sandbox that is frozen, with 128 and its number. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on. In a group it runs everywhere at the same time, without input and without a terminal, and each line of output begins with the name of its sandbox.",
+    "Input, output and exit code pass through, byte for byte. It gets a terminal where this is one, and Ctrl-C is for the command; five that nothing answers leave it. Where the sandbox is frozen, or ends soon, a line on stderr says so; without a terminal, one signal leaves a command in a sandbox that is frozen, with 128 and its number. Where the node goes away in the middle, the exit code is 4 and the sandbox lives on. In a group it runs everywhere at the same time, without a terminal: each gets all that is piped in, as fast as the slowest takes it, and each line of output begins with the name of its sandbox.",
   examples: [
     { command: "p2prc exec box", about: "a shell" },
     { command: "p2prc exec box -- python3 train.py < data > out ; echo $?", about: "as if it ran here" },
     { command: "p2prc exec farm -- uname -a", about: "in every sandbox of a group" },
+    { command: "p2prc exec farm -- sh < setup.sh", about: "a script of here, in all of them" },
     { command: "p2prc exec -e LANG=C -w /tmp box -- ls -la", about: "with a variable and a folder" },
   ],
   json: {},
@@ -50,7 +51,7 @@ export const exec = command<Flags>({
       terminal: flags.tty,
     };
     const group = await groupCalled(client, box, io.signal);
-    if (group !== undefined) return await execInGroup(client, { ...what, group }, io);
+    if (group !== undefined) return await execInGroup(client, { ...what, group, input: flags.input }, io);
     return await execInBox(client, { ...what, box, input: flags.input }, io);
   },
 });

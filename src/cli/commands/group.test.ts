@@ -3,7 +3,7 @@ import { duplexPair, type Duplex, PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { CliLab, type LabOptions, type Routes } from "../../../test/support/cli-lab.ts";
 import { box, sandbox } from "../../../test/support/inside-lab.ts";
-import { Failure } from "../../core/light.ts";
+import { Failure, failures } from "../../core/light.ts";
 import type { Box, Group } from "../../sandbox/index.ts";
 import { encodeFrame, FrameReader } from "../../sandbox/light.ts";
 import { ended, prefixed } from "../group-work.ts";
@@ -46,6 +46,33 @@ describe("p2prc group", () => {
       "farm is no group any more; its 3 sandboxes live on",
     ]);
     assert.deepEqual(lab.asked[0]?.body, { name: "farm", boxes: ["box1", "box2"] });
+  });
+
+  test("forgets several, or none where one of the words is none", async () => {
+    const herd: Group = { ...farm, name: "herd", members: [] };
+    const lab = new CliLab({
+      routes: {
+        "GET /v1/groups/farm": { value: farm },
+        "GET /v1/groups/herd": { value: herd },
+        "DELETE /v1/groups/farm": { value: farm },
+        "DELETE /v1/groups/herd": { value: herd },
+      },
+    });
+    const taken = await lab.p2prc("group", "rm", "farm", "box1");
+    assert.deepEqual(
+      [taken.exit, taken.err],
+      [
+        2,
+        ["p2prc: box1 is a sandbox in farm: nothing was removed", "hint: `p2prc group remove farm box1` takes it out"],
+      ],
+    );
+    assert.equal((await lab.p2prc("group", "delete", "farm", "nothing")).exit, 3);
+    assert.ok(!lab.asked.some(({ route }) => route.startsWith("DELETE")));
+    const { out } = await lab.p2prc("group", "delete", "farm", "herd");
+    assert.deepEqual(out, [
+      "farm is no group any more; its 3 sandboxes live on",
+      "herd is no group any more; its 0 sandboxes live on",
+    ]);
   });
 
   test("carries ports between its sandboxes, and tells who is away, and who has no names", async () => {
@@ -156,6 +183,32 @@ describe("a group in the place of a sandbox", () => {
         ["uname", "-a"],
       ],
     );
+  });
+
+  test("gives what is piped in to each, and lets go of it when all have ended", async () => {
+    const inside = new Insides({ box1: ["", 0], box3: ["", 0] }, { untilInput: true });
+    const said = Buffer.alloc(300_000, "all of it");
+    const stdin = new PassThrough();
+    const lab = new CliLab({ routes: known, connect: inside.connect, streams: { ...silent(), stdin } });
+    const ended = lab.p2prc("exec", "farm", "--", "cat");
+    stdin.write(said);
+    stdin.write("end"); // and nobody says that it was the last
+    assert.equal((await ended).exit, 4); // box2 is away, and none waits for it
+    assert.deepEqual(Object.keys(inside.input).toSorted(), ["box1", "box3"]);
+    for (const heard of Object.values(inside.input)) assert.ok(heard.equals(Buffer.concat([said, Buffer.from("end")])));
+    assert.ok(stdin.destroyed);
+  });
+
+  test("leaves what is piped in to others where it is told to, and refuses to share it among too many", async () => {
+    const inside = new Insides({ box1: ["", 0], box2: ["", 0], box3: ["", 0] });
+    const stdin = new PassThrough();
+    stdin.write("the list of a loop");
+    const lab = new CliLab({ routes: known, connect: inside.connect, streams: { ...silent(), stdin } });
+    assert.equal((await lab.p2prc("exec", "-n", "farm", "cat")).exit, 0);
+    assert.deepEqual([inside.input, stdin.readableLength], [{}, 18]);
+    const many = { ...farm, members: Array.from({ length: 257 }, () => farm.members[0]) };
+    const crowd = new CliLab({ routes: { "GET /v1/groups/farm?exact=true": { value: many } } });
+    assert.equal((await crowd.p2prc("exec", "farm", "cat")).exit, failures["too-large"].exit);
   });
 
   test("runs where it can and tells of the one that has ended", async () => {
@@ -299,26 +352,44 @@ function named(name: string, id: string): Box {
   return { ...box, sandbox: { ...sandbox, name, id } } as Box;
 }
 
+function silent() {
+  const sink = () => new PassThrough().resume();
+  return { stdout: sink(), stderr: sink(), setRaw: async () => undefined };
+}
+
 /** What commands in sandboxes write, and how they end; one that is not named cannot be reached. */
 class Insides {
   readonly started: { readonly argv: readonly string[] }[] = [];
+  /** By sandbox. */
+  readonly input: Record<string, Buffer> = {};
   readonly #said: Readonly<Record<string, readonly [string, number]>>;
+  readonly #untilInput: boolean;
 
-  constructor(said: Readonly<Record<string, readonly [string, number]>>) {
+  /** @param options.untilInput each ends when its input ends with "end", not at once */
+  constructor(said: Readonly<Record<string, readonly [string, number]>>, { untilInput = false } = {}) {
     this.#said = said;
+    this.#untilInput = untilInput;
   }
 
   readonly connect: NonNullable<LabOptions["connect"]> = (target): Duplex | Failure => {
-    const said = this.#said[target.replace("box-exec:", "")];
+    const name = target.replace("box-exec:", "");
+    const said = this.#said[name];
     if (said === undefined) return new Failure("unreachable", "attic does not answer");
     const [near, far] = duplexPair();
     const reader = new FrameReader();
+    const end = () => {
+      far.write(encodeFrame("stdout", Buffer.from(said[0])));
+      far.end(encodeFrame("end", Buffer.from(JSON.stringify({ kind: "exited", code: said[1] }))));
+    };
     far.on("data", (bytes: Buffer) => {
       for (const { kind, content } of reader.take(bytes)) {
-        if (kind !== "start") continue;
-        this.started.push(JSON.parse(String(content)) as { argv: readonly string[] });
-        far.write(encodeFrame("stdout", Buffer.from(said[0])));
-        far.end(encodeFrame("end", Buffer.from(JSON.stringify({ kind: "exited", code: said[1] }))));
+        if (kind === "start") {
+          this.started.push(JSON.parse(String(content)) as { argv: readonly string[] });
+          if (!this.#untilInput) end();
+        }
+        if (kind !== "stdin") continue;
+        this.input[name] = Buffer.concat([this.input[name] ?? Buffer.alloc(0), content]);
+        if (content.subarray(-3).equals(Buffer.from("end"))) end();
       }
     });
     return near;

@@ -20,8 +20,8 @@ export const group = command<Flags>({
   arguments: [
     {
       name: "<what>",
-      summary: "create, add, remove, ls, show, rm or tunnel",
-      choices: ["create", "add", "remove", "ls", "show", "rm", "tunnel"],
+      summary: "create, add, remove, ls, show, rm (or delete) or tunnel",
+      choices: ["create", "add", "remove", "ls", "show", "rm", "delete", "tunnel"],
     },
     {
       name: "[words...]",
@@ -87,6 +87,7 @@ const WORK: Readonly<Record<string, (client: Client, input: Asked, io: Io) => Pr
   remove,
   show,
   rm: forget,
+  delete: forget,
   tunnel,
 };
 
@@ -113,13 +114,25 @@ async function remove(client: Client, { args: [name, ...boxes], ...input }: Aske
 
 async function forget(client: Client, { args, flags, json }: Asked, io: Io): Promise<void> {
   if (args.length === 0) throw usage("p2prc group rm <group...>");
-  // A word that is no group may be a sandbox that was to be taken out: then none is removed.
-  if (args.length > 1) for (const name of args) await client.group(name, { exact: false }, io.signal);
+  if (args.length > 1) await areGroups(client, args, io);
   for (const name of args) {
     const { members, ...gone } = await client.removeGroup(name, io.signal);
     if (flags.seed === true) io.out("Success");
     else if (json) printJson(io, { ...gone, members });
     else io.out(`${gone.name} is no group any more; its ${sandboxCount(members.length)} live on`);
+  }
+}
+
+/** So that none is removed where a word is no group, but a sandbox that was to be taken out. @throws {Failure} not-found */
+async function areGroups(client: Client, [first = "", ...others]: readonly string[], io: Io): Promise<void> {
+  const { name, members } = await client.group(first, { exact: false }, io.signal);
+  for (const word of others) {
+    if (!members.some((member) => member.name === word)) await client.group(word, { exact: false }, io.signal);
+    else {
+      throw new Failure("bad-argument", `${word} is a sandbox in ${name}: nothing was removed`, {
+        hint: `\`p2prc group remove ${name} ${word}\` takes it out`,
+      });
+    }
   }
 }
 
