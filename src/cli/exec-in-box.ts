@@ -11,6 +11,7 @@ import type { ExecEnd, ExecStart } from "../sandbox/light.ts";
 import { BoxWatch } from "./box-watch.ts";
 import type { Io } from "./io.ts";
 import { ENOUGH, Unheard } from "./unheard.ts";
+import { whyCut } from "./why-cut.ts";
 
 export interface ExecOptions {
   readonly box: string;
@@ -210,8 +211,9 @@ async function cutOff(
   try {
     const { node, sandbox, reach } = await client.box(box, asking.signal);
     const place = cleanText(node.name, 64);
+    const known = await whyCut(client, node.id, { clock: io.clock, signal: asking.signal });
     if (reach === "lost") {
-      return new Failure("link-lost", `${place} does not answer any more: the command was cut off`, {
+      return new Failure("link-lost", `${place} does not answer any more: the command was cut off${known}`, {
         hint: `the sandbox lives on until its time is over; \`p2prc ps\` shows it when ${place} is back`,
       });
     }
@@ -220,7 +222,7 @@ async function cutOff(
     const why = sandbox.reason === undefined ? "" : ` (${cleanText(sandbox.reason, 200)})`;
     const what = unheard.left
       ? `nothing answered Ctrl-C ${ENOUGH} times, so it was left`
-      : `the link to ${place} broke`;
+      : `the link to ${place} broke${known}`;
     return new Failure("link-lost", `${what}: the command was cut off; the sandbox ${state}${why}`, {
       hint: `start it again with \`p2prc exec ${box}\``,
     });

@@ -2,7 +2,15 @@
 
 import type { FastifyPluginAsync } from "fastify";
 import { LruMap, type Scope } from "../base/index.ts";
-import { type Endpoint, formatEndpoint, isNearby, mayDialGossiped, type NodeId, remoteGroup } from "../core/index.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isNearby,
+  mayDialGossiped,
+  type NodeId,
+  remoteGroup,
+  shortNodeId,
+} from "../core/index.ts";
 import {
   Arrivals,
   askRegister,
@@ -36,7 +44,14 @@ const MAX_FROM_INVITES = 16;
 export function openRelaying(parts: Parts, foundByKey: FoundByKey, scope: Scope): Relaying {
   const { identity, network, lending, table, own, config, clock, reachability, addresses } = parts;
   const log = parts.log.with({ room: "nat" });
-  const inner = new InnerTls({ identity, clock });
+  const inner = new InnerTls({
+    identity,
+    clock,
+    onLimit: ({ peer, path, why }) => {
+      network.noteEnd(peer, { ...path, remote: `via ${table.nameOf(path.via)}` }, why);
+      log.info("a relay ended a link", { node: shortNodeId(peer), via: shortNodeId(path.via), why: why.message });
+    },
+  });
   const existing = (id: NodeId) => network.existing(id);
   const rankOf = (id: NodeId) => rankIn(parts, id);
   const relay = scope.own(

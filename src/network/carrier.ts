@@ -7,7 +7,7 @@
  */
 
 import type { Duplex } from "node:stream";
-import type { Endpoint, NodeId } from "../core/index.ts";
+import type { Endpoint, Failure, NodeId } from "../core/index.ts";
 import type { Path } from "./link.ts";
 
 export interface Pipe {
@@ -21,6 +21,8 @@ export interface Pipe {
   readonly http: "h2" | "http1";
   /** Bytes that have arrived so far: what tells a slow pipe from a dead one. */
   bytesRead(): number;
+  /** Why whatever is in between has ended it, as far as that said so. */
+  whyEnded?(): Failure | undefined;
 }
 
 export interface DialRequest {

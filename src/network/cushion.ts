@@ -7,12 +7,14 @@
 
 import { Duplex } from "node:stream";
 import { passingBytes } from "../base/index.ts";
+import { type LastWord, LastWords } from "./last-word.ts";
 
 /** What may be under way; beyond it the writer waits. A relayed link costs this much more memory at most. */
 const ROOM_BYTES = 512 * 1024;
 
 export class Cushion extends Duplex {
   readonly #below: Duplex;
+  readonly #lastWords = new LastWords();
   #underWay = 0;
   #waiting: (() => void) | undefined;
 
@@ -20,12 +22,21 @@ export class Cushion extends Duplex {
     super({ allowHalfOpen: true });
     this.#below = below;
     below.on("data", (chunk: Buffer) => {
+      this.#lastWords.add(chunk);
       if (!this.push(chunk)) below.pause();
     });
-    below.once("end", () => this.push(null));
+    below.once("end", () => {
+      if (this.lastWord === undefined) this.push(null);
+      else this.destroy(); // nothing else will be said, and nothing heard
+    });
     below.once("error", (error: Error) => this.destroy(error));
     below.once("close", () => this.destroy());
     below.pause();
+  }
+
+  /** What a relay below said when it ended this. */
+  get lastWord(): LastWord | undefined {
+    return this.#lastWords.word;
   }
 
   override _read(): void {

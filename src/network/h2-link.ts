@@ -29,6 +29,7 @@ export class H2Link implements Link {
   readonly ended: Promise<Failure | undefined>;
   readonly #session: ClientHttp2Session;
   readonly #bytesRead: () => number;
+  readonly #whyEnded: () => Failure | undefined;
   readonly #duplex: Duplex;
   readonly #clock: Clock;
   readonly #unread: UnreadBytes;
@@ -63,6 +64,7 @@ export class H2Link implements Link {
     this.#session = session;
     this.#duplex = pipe.duplex;
     this.#bytesRead = () => pipe.bytesRead();
+    this.#whyEnded = () => pipe.whyEnded?.();
     this.#unread = new UnreadBytes(session);
     widen(session);
     session.on("error", (cause) => this.#lost(cause));
@@ -71,6 +73,7 @@ export class H2Link implements Link {
     this.ended = promise;
     session.once("close", () => {
       pipe.duplex.destroy();
+      this.#why ??= this.#whyEnded();
       resolve(this.#why);
       void this.#scope.close();
     });
@@ -199,7 +202,8 @@ export class H2Link implements Link {
   }
 
   #lostFailure(cause?: Error): Failure {
-    if (this.#why !== undefined) return this.#why;
+    const why = this.#why ?? this.#whyEnded();
+    if (why !== undefined) return why;
     return new Failure("link-lost", "the link to the other node was lost", {
       hint: "try again; `p2prc why NODE` shows the attempts",
       cause,

@@ -4,7 +4,15 @@ export { ask, failureFrom, type Question, readText, wasTold, wholeBody } from ".
 export type { Carrier, DialRequest, Listener, ListenOptions, Pipe } from "./carrier.ts";
 export { type Errand, openErrand } from "./errand.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
-export { type Brought, type InnerDial, InnerTls, type InnerTlsOptions, type Passed } from "./inner-tls.ts";
+export {
+  type Brought,
+  type InnerDial,
+  InnerTls,
+  type InnerTlsDeps,
+  type InnerTlsOptions,
+  type Passed,
+} from "./inner-tls.ts";
+export { encodeLastWord, type LastWord } from "./last-word.ts";
 export {
   type Dialable,
   betterThan,
@@ -22,6 +30,7 @@ export { type Proof, proofFor, proveLinks } from "./prove-links.ts";
 export { FoundByKey } from "./punch/found-by-key.ts";
 export type { Found } from "./punch/key-record.ts";
 export type { PunchRole } from "./punch/presence.ts";
-export { Punch, type PunchDeps, type PunchOptions, type PunchState } from "./punch/punch.ts";
+export { Punch, type PunchDeps, type PunchOptions } from "./punch/punch.ts";
+export type { PunchState } from "./punch/punch-state.ts";
 export type { Attempt } from "./race.ts";
 export { TcpCarrier, type TcpCarrierDeps, type TcpCarrierOptions } from "./tcp-carrier.ts";

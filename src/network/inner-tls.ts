@@ -14,11 +14,22 @@ import type { Pipe } from "./carrier.ts";
 import { Cushion } from "./cushion.ts";
 import { HalfOpen } from "./half-open.ts";
 import type { Identity } from "./identity.ts";
+import { formatLastWord } from "./last-word.ts";
+import type { Path } from "./link.ts";
 import { Tls } from "./tls.ts";
 
 export interface InnerTlsDeps {
   readonly identity: Identity;
   readonly clock: Clock;
+  /** A link has ended, by a limit of the relay between: so it says. @default nobody hears of it */
+  readonly onLimit?: (ended: Ended) => void;
+}
+
+/** A link that a relay has ended. */
+export interface Ended {
+  readonly peer: NodeId;
+  readonly path: Path & { readonly via: NodeId };
+  readonly why: Failure;
 }
 
 export interface InnerTlsOptions {
@@ -53,13 +64,15 @@ export interface InnerDial extends Passed {
 
 export class InnerTls {
   readonly #clock: Clock;
+  readonly #onLimit: InnerTlsDeps["onLimit"];
   readonly #tls: Tls;
   readonly #timeoutMs: number;
   readonly #known: HalfOpen;
   readonly #strangers: HalfOpen;
 
-  constructor({ identity, clock }: InnerTlsDeps, options: InnerTlsOptions = {}) {
+  constructor({ identity, clock, onLimit }: InnerTlsDeps, options: InnerTlsOptions = {}) {
     this.#clock = clock;
+    this.#onLimit = onLimit;
     this.#tls = new Tls(identity);
     this.#timeoutMs = options.handshakeTimeoutMs ?? 10_000;
     const { maxHandshakes: max = 64, maxHandshakesPerRelay: maxPerShare = 16 } = options;
@@ -73,10 +86,13 @@ export class InnerTls {
    * @throws {Failure} unreachable, wrong-key, timed-out
    */
   async dial(duplex: Duplex, { expect, asks = true, ...passed }: InnerDial, signal: AbortSignal): Promise<Pipe> {
+    const cushion = new Cushion(duplex);
     const { socket, peer } = await this.#inTime(duplex, signal, (attempt) =>
-      this.#tls.dial(new Cushion(duplex), { expect, asks }, attempt),
-    );
-    return pipeOf(socket, passed, { peer, asks });
+      this.#tls.dial(cushion, { expect, asks }, attempt),
+    ).catch((error: unknown) => {
+      throw whyEnded(cushion, passed.remote) ?? error;
+    });
+    return this.#pipe({ socket, cushion }, passed, { peer, asks });
   }
 
   /**
@@ -89,8 +105,9 @@ export class InnerTls {
     const newcomer = { group: `${share} ${asker}`, share, isTrusted: false, destroy: () => void duplex.destroy() };
     halfOpen.add(newcomer);
     try {
+      const cushion = new Cushion(duplex);
       const { socket, peer, protocol } = await this.#inTime(duplex, signal, (attempt) =>
-        this.#tls.accept(new Cushion(duplex), attempt),
+        this.#tls.accept(cushion, attempt),
       );
       if (peer === undefined || protocol === "http1") {
         socket.destroy();
@@ -100,10 +117,24 @@ export class InnerTls {
         socket.destroy();
         throw new Failure("wrong-key", "somebody else came than the relay said");
       }
-      return pipeOf(socket, passed, { peer, asks: protocol === "reverse" });
+      return this.#pipe({ socket, cushion }, passed, { peer, asks: protocol === "reverse" });
     } finally {
       halfOpen.delete(newcomer);
     }
+  }
+
+  #pipe(
+    { socket, cushion }: { readonly socket: Duplex & { readonly bytesRead: number }; readonly cushion: Cushion },
+    { via, remote }: Passed,
+    { peer, asks }: { readonly peer: NodeId; readonly asks: boolean },
+  ): Pipe {
+    const path = { kind: "relayed", remote, via } as const;
+    const why = () => whyEnded(cushion, remote);
+    socket.once("close", () => {
+      const limit = why();
+      if (limit !== undefined) this.#onLimit?.({ peer, path, why: limit });
+    });
+    return { duplex: socket, peer, path, asks, http: "h2", bytesRead: () => socket.bytesRead, whyEnded: why };
   }
 
   async #inTime<T>(duplex: Duplex, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -118,17 +149,10 @@ export class InnerTls {
   }
 }
 
-function pipeOf(
-  socket: Duplex & { readonly bytesRead: number },
-  { via, remote }: Passed,
-  { peer, asks }: { readonly peer: NodeId; readonly asks: boolean },
-): Pipe {
-  return {
-    duplex: socket,
-    peer,
-    path: { kind: "relayed", remote, via },
-    asks,
-    http: "h2",
-    bytesRead: () => socket.bytesRead,
-  };
+/** What the relay says; only its words are used. */
+function whyEnded({ lastWord }: Cushion, remote: string): Failure | undefined {
+  if (lastWord === undefined) return undefined;
+  return new Failure("link-lost", `the relay ended the link ${remote}: ${formatLastWord(lastWord)}`, {
+    hint: "ask the owner of the relay for an invite (`p2prc invite`), or for a longer one",
+  });
 }

@@ -189,6 +189,12 @@ export class Network implements Reach, AsyncDisposable {
     return this.#attempts.of(id);
   }
 
+  /** What was between has ended a link with `id`, and says why. */
+  noteEnd(id: NodeId, { kind, remote }: Path, why: Failure): void {
+    const at = this.#deps.clock.wallTime();
+    this.#attempts.note(id, { path: kind, address: remote, outcome: why.code, ms: 0, reason: why.message, at });
+  }
+
   /** What cannot be tried to reach it now, and why. */
   hindrances(target: Dialable): readonly Hindrance[] {
     return this.#ways.hindrances(target);

@@ -11,6 +11,7 @@ import {
   type Identity,
   identityFromSeed,
   InnerTls,
+  type InnerTlsDeps,
   type InnerTlsOptions,
   Network,
   type Pipe,
@@ -50,6 +51,8 @@ export class RelayNode implements AsyncDisposable {
   readonly arrivals: Arrivals;
   /** Whom it asked to pass others on to it. */
   readonly chosen = new Set<NodeId>();
+  /** What relays ended by limits of theirs. */
+  readonly limits: Parameters<NonNullable<InnerTlsDeps["onLimit"]>>[0][] = [];
   #endpoint: Dialable["endpoints"] = [];
 
   static async open(options: RelayNodeOptions = {}): Promise<RelayNode> {
@@ -67,7 +70,7 @@ export class RelayNode implements AsyncDisposable {
     const log = silentLog;
     this.network = this.#scope.own(new Network({ id, carrier, answering, clock, log, isTrusted: () => true, isKnown }));
     const { network } = this;
-    this.inner = new InnerTls({ identity, clock }, options.inner);
+    this.inner = new InnerTls({ identity, clock, onLimit: (ended) => void this.limits.push(ended) }, options.inner);
     const existing = (other: NodeId) => network.existing(other);
     this.relay = this.#scope.own(
       new Relay({ existing, rankOf, groupOf: () => undefined, lends: () => true, clock, log }, options.relay),

@@ -228,6 +228,25 @@ describe("p2prc exec", () => {
     });
   }
 
+  test("says why the link was cut off where a relay ended it a moment ago", async () => {
+    const reason = "the relay ended the link via garage: it passes on 512KiB at a time for a stranger";
+    const attempt = { path: "relayed", address: "via garage", outcome: "link-lost", ms: 0, reason };
+    for (const [ageMs, said] of [
+      [1_000, /link to attic broke \(the relay ended the link via garage: it passes on 512KiB/],
+      [60_000, /link to attic broke: /],
+    ] as const) {
+      const attempts = [{ ...attempt, at: NOW - ageMs }];
+      const inside = new Inside({
+        "GET /v1/boxes/box": { value: box },
+        [`GET /v1/nodes/${box.node.id}/why`]: { value: { node: box.node, attempts, untried: [] } },
+      });
+      const ended = inside.lab().p2prc("exec", "box", "make");
+      await inside.until("start");
+      inside.far.end();
+      assert.match((await ended).err.join("\n"), said);
+    }
+  });
+
   test("passes on why it could not begin", async () => {
     const lab = new CliLab({ connect: () => new Failure("not-found", 'you have no sandbox "no"') });
     const { exit, err } = await lab.p2prc("exec", "no", "true");

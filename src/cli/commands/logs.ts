@@ -10,6 +10,7 @@ import { roomIn } from "../exec-in-box.ts";
 import { ended, groupCalled, onEach, prefixed, prefixes } from "../group-work.ts";
 import type { Io } from "../io.ts";
 import { wholeNumber } from "../options.ts";
+import { whyCut } from "../why-cut.ts";
 
 interface Flags {
   readonly follow?: boolean;
@@ -102,12 +103,15 @@ async function pour(client: Client, { box, lines, follow, to }: Pouring, io: Io)
 }
 
 /** The daemon breaks off where the log did. @throws {Failure} link-lost, unless the sandbox has ended and its log with it */
-async function askWhyCut(client: Client, box: string, { signal }: Io): Promise<void> {
+async function askWhyCut(client: Client, box: string, { signal, clock }: Io): Promise<void> {
   const { node, sandbox, reach } = await client.box(box, signal);
   if (sandbox.state === "removing") return;
   const place = cleanText(node.name, 64);
   const what = reach === "lost" ? `${place} does not answer any more` : `the link to ${place} broke`;
-  throw new Failure("link-lost", `${what}: the log was cut off`, { hint: `\`p2prc logs ${box}\` asks for it again` });
+  const known = await whyCut(client, node.id, { clock, signal });
+  throw new Failure("link-lost", `${what}: the log was cut off${known}`, {
+    hint: `\`p2prc logs ${box}\` asks for it again`,
+  });
 }
 
 /** As much as 10,000 lines take. */

@@ -8,6 +8,7 @@
 
 import { type Clock, LruMap } from "../../base/index.ts";
 import { Failure, formatSize, type NodeId } from "../../core/index.ts";
+import type { LastWord } from "../../network/index.ts";
 
 export interface Quota {
   readonly bytesPerSecond: number;
@@ -89,11 +90,17 @@ export interface Payer {
   readonly group?: string | undefined;
 }
 
+/** How long to wait before the bytes go on, or the limit by which the stream ends. */
+export type Spent =
+  | { readonly kind: "after"; readonly ms: number }
+  | { readonly kind: "over"; readonly limit: LastWord };
+
 /** One stream that is passed on. */
 export interface Allowance {
-  /** @returns how long to wait before it goes on @throws {Failure} too-large, too-often: with which the stream breaks */
-  spend(bytes: number): number;
+  spend(bytes: number): Spent;
   readonly msLeft: number;
+  /** By which it ends when that is over. */
+  readonly timeLimit: LastWord;
   /** Gives its place back. Twice is the same as once. */
   end(): void;
 }
@@ -117,27 +124,30 @@ export class Quotas {
       bytesPerDay: PER_GROUP * bytesPerDay,
       streams: PER_GROUP * streams,
     };
-    this.#shared = new Account(clock, { ...defaultShared, ...shared }, "by this relay");
-    this.#strangers = new Account(clock, { ...defaultStrangers, ...strangers }, "by this relay for strangers");
+    this.#shared = new Account(clock, { ...defaultShared, ...shared }, "all");
+    this.#strangers = new Account(clock, { ...defaultStrangers, ...strangers }, "strangers");
   }
 
   /** @throws {Failure} busy, too-often */
   open({ id, rank, group }: Payer): Allowance {
     const quota = this.#quotas[rank];
-    const accounts = [this.#accountOf(this.#accounts, id, { quota, whose: "for you" }), ...this.#common(rank)];
+    const accounts = [this.#accountOf(this.#accounts, id, { quota, whose: rank }), ...this.#common(rank)];
     if (rank === "stranger" && group !== undefined)
-      accounts.push(this.#accountOf(this.#groups, group, { quota: this.#ofGroup, whose: "for your address" }));
+      accounts.push(this.#accountOf(this.#groups, group, { quota: this.#ofGroup, whose: "address" }));
     for (const account of accounts) account.check();
     for (const account of accounts) account.streams++;
     let spent = 0;
     let open = true;
     return {
       msLeft: quota.msPerStream,
+      timeLimit: { what: "time", whose: rank, limit: quota.msPerStream },
       spend: (bytes) => {
         spent += bytes;
-        if (spent > quota.bytesPerStream)
-          throw new Failure("too-large", `this relay passes on ${formatSize(quota.bytesPerStream)} at a time for you`);
-        return Math.max(...accounts.map((account) => account.spend(bytes)));
+        const { bytesPerStream: limit } = quota;
+        if (spent > limit) return { kind: "over", limit: { what: "bytes", whose: rank, limit } };
+        const all = accounts.map((account) => account.spend(bytes));
+        const waitMs = Math.max(...all.map((one) => (one.kind === "after" ? one.ms : 0)));
+        return all.find(({ kind }) => kind === "over") ?? { kind: "after", ms: waitMs };
       },
       end: () => {
         if (open) for (const account of accounts) account.streams--;
@@ -154,7 +164,7 @@ export class Quotas {
   #accountOf<K>(
     accounts: LruMap<K, Account>,
     key: K,
-    { quota, whose }: { readonly quota: Quota; readonly whose: string },
+    { quota, whose }: { readonly quota: Quota; readonly whose: LastWord["whose"] },
   ): Account {
     const known = accounts.get(key);
     // Whoever was promoted or demoted since begins anew: what runs ends by the account that it has.
@@ -165,17 +175,27 @@ export class Quotas {
   }
 }
 
+/** As whoever asks is told. */
+const PAYERS: Readonly<Record<LastWord["whose"], string>> = {
+  stranger: "for you",
+  guest: "for you",
+  trusted: "for you",
+  address: "for your address",
+  strangers: "by this relay for strangers",
+  all: "by this relay",
+};
+
 class Account {
   readonly quota: Quota;
   readonly #clock: Clock;
-  readonly #whose: string;
+  readonly #whose: LastWord["whose"];
   streams = 0;
   #day = 0;
   #today = 0;
   /** When what was taken so far will have been paid for. */
   #paidAt = 0;
 
-  constructor(clock: Clock, quota: Quota, whose: string) {
+  constructor(clock: Clock, quota: Quota, whose: LastWord["whose"]) {
     this.#clock = clock;
     this.quota = quota;
     this.#whose = whose;
@@ -184,7 +204,7 @@ class Account {
   /** Whether one more stream may open. @throws {Failure} busy, too-often */
   check(): void {
     const { streams, bytesPerDay } = this.quota;
-    const of = this.#whose;
+    const of = PAYERS[this.#whose];
     if (this.streams >= streams) {
       throw new Failure("busy", `${streams} links are passed on ${of} already`, {
         hint: "try again in a minute, or ask the owner of the relay for an invite",
@@ -198,16 +218,16 @@ class Account {
     }
   }
 
-  /** @throws {Failure} too-often */
-  spend(bytes: number): number {
+  spend(bytes: number): Spent {
     const { bytesPerSecond, bytesPerDay } = this.quota;
     this.#turnDay();
     this.#today += bytes;
-    if (this.#today > bytesPerDay) throw new Failure("too-often", "what may be passed on in a day is used up");
-    if (bytesPerSecond === Number.POSITIVE_INFINITY) return 0;
+    if (this.#today > bytesPerDay)
+      return { kind: "over", limit: { what: "day", whose: this.#whose, limit: bytesPerDay } };
+    if (bytesPerSecond === Number.POSITIVE_INFINITY) return { kind: "after", ms: 0 };
     const now = this.#clock.now();
     this.#paidAt = Math.max(this.#paidAt, now - BURST_MS) + (bytes / bytesPerSecond) * 1_000;
-    return Math.max(0, this.#paidAt - now);
+    return { kind: "after", ms: Math.max(0, this.#paidAt - now) };
   }
 
   #turnDay(): void {

@@ -101,10 +101,24 @@ describe("a relay", { timeout: 20_000 }, () => {
     assert.equal(street.garage.relay.counts.streams, 0);
   });
 
-  test("ends a stranger's stream that has had its bytes, and counts it", async () => {
+  test("ends a stranger's stream that has had its bytes, counts it, and tells both ends why", async () => {
     await using street = await Street.open({ relay: { quotas: strangers({ bytesPerStream: 64 * 1024 }) } });
-    const tunnel = await (await street.meet()).connect("flood:", never);
+    const link = await street.meet();
+    const tunnel = await link.connect("flood:", never);
     await ended(tunnel);
+    const why = /^the relay ended the link via garage: it passes on 64KiB at a time for a stranger/;
+    assert.match((await link.ended)?.message ?? "", why);
+    await assert.rejects(link.ping(never), { code: "link-lost", message: why });
+    await until(() => street.attic.limits.length > 0);
+    for (const [node, peer] of [
+      [street.barn, street.attic],
+      [street.attic, street.barn],
+    ] as const) {
+      const [limit, ...more] = node.limits;
+      assert.deepEqual([limit?.peer, limit?.path.via, more], [peer.id, street.garage.id, []]);
+      assert.match(limit?.why.message ?? "", /it passes on 64KiB at a time for a stranger/);
+    }
+    await until(() => street.garage.relay.counts.streams === 0);
     const { overQuota, bytes } = street.garage.relay.counts;
     assert.equal(overQuota, 1);
     assert.ok(bytes < 256 * 1024, `${bytes} bytes`);
@@ -113,9 +127,24 @@ describe("a relay", { timeout: 20_000 }, () => {
   test("ends a stranger's stream that has had its time", async () => {
     await using street = await Street.open({ relay: { quotas: strangers({ msPerStream: 300 }) } });
     const link = await street.meet();
-    assert.equal((await link.ended)?.code, "link-lost");
-    await until(() => street.garage.relay.counts.streams === 0);
+    const why = await link.ended;
+    assert.equal(why?.code, "link-lost");
+    assert.match(why.message, /it passes a link on for .* for a stranger, and that is over/);
+    await until(() => street.attic.limits.length > 0 && street.garage.relay.counts.streams === 0);
     assert.equal(street.garage.relay.counts.overQuota, 1);
+  });
+
+  test("ends what it passes on though neither end reads why", async () => {
+    const deaf = { kind: "arrive", open: async () => (stream: Duplex) => void stream.pause() };
+    const quotas = strangers({ msPerStream: 300 });
+    await using garage = await (await RelayNode.open({ relay: { quotas } })).listen();
+    await using attic = await RelayNode.open({ tunnels: [deaf] });
+    await using barn = await RelayNode.open();
+    await attic.chooses(garage);
+    const stream = await (await barn.network.link(garage.dialable, never)).connect(`node:${attic.id}`, never);
+    stream.on("error", () => {});
+    await until(() => garage.relay.counts.overQuota === 1);
+    await until(() => garage.relay.counts.streams === 0);
   });
 
   test("opens no more streams for a stranger than he may have, and says so", async () => {

@@ -7,11 +7,11 @@
  */
 
 import type { Duplex } from "node:stream";
-import { type Clock, type Log, Scope, splice, within } from "../../base/index.ts";
+import { type Clock, type Log, Scope, within } from "../../base/index.ts";
 import { admits, type Caller, Failure, isNodeId, type NodeId, shortNodeId } from "../../core/index.ts";
 import type { Link } from "../../network/index.ts";
 import type { RelayCounts, RelayMode } from "./contract.ts";
-import { meter } from "./meter.ts";
+import { passOn } from "./pass-on.ts";
 import { type Allowance, Quotas, type QuotasOptions, type RelayRank, relayRanks } from "./quotas.ts";
 import { Registrations, type RegistrationsOptions } from "./registrations.ts";
 
@@ -242,33 +242,15 @@ export class Relay implements AsyncDisposable {
     this.#running.set(rank, running);
     this.#counts.opened++;
     this.#counts.streams++;
+    const onBytes = (bytes: number) => {
+      this.#counts.bytes += bytes;
+    };
     running.spawn(async (ending) => {
-      await using life = new Scope(ending);
-      // With an error: both ends then know that it was not the other one who ended it.
-      const cut = (why: Failure) => {
-        for (const end of [near, far]) end.destroy(why);
-      };
-      const onAbort = () => cut(new Failure("link-lost", "the relay passes it on no more"));
-      life.signal.addEventListener("abort", onAbort, { once: true });
-      if (allowance.msLeft !== Number.POSITIVE_INFINITY)
-        life.spawn(async (signal) => {
-          await this.#deps.clock.sleep(allowance.msLeft, signal);
-          cut(new Failure("too-large", "the time that this relay gives to a stream is over"));
-        });
-      const why = await splice(near, far, () => this.#meter(allowance, life.signal));
-      life.signal.removeEventListener("abort", onAbort); // what was written last may still be under way
-      if (why instanceof Failure && why.code !== "link-lost") this.#counts.overQuota++;
+      const limit = await passOn({ near, far, allowance, onBytes, clock: this.#deps.clock }, ending);
+      if (limit !== undefined) this.#counts.overQuota++;
       this.#counts.streams--;
       allowance.end();
     });
-  }
-
-  #meter(allowance: Allowance, signal: AbortSignal) {
-    const spend = (bytes: number) => {
-      this.#counts.bytes += bytes;
-      return allowance.spend(bytes);
-    };
-    return meter({ spend, clock: this.#deps.clock }, signal);
   }
 
   #counted<T>(what: "refused" | "overQuota", work: () => T): T {
