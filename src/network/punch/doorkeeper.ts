@@ -106,6 +106,12 @@ export class Doorkeeper {
     return this.#connections.size;
   }
 
+  /** Of both, those of nodes that are known. */
+  get known(): number {
+    const isKnown = (each: Inside) => each.isKnown;
+    return count(this.#pending, isKnown) + count(this.#connections, isKnown);
+  }
+
   #isFull({ id, group, isKnown }: Inside): boolean {
     const most = this.#options;
     if (this.#pending.size >= most.maxPending || this.#connections.size >= most.maxConnections) return true;

@@ -62,6 +62,8 @@ export class Presence implements AsyncDisposable {
   #fedWith: string;
   #announcedAt: number;
   #published: { readonly seq: number; readonly at: number } | undefined;
+  /** Streams that this end opened. */
+  #own = 0;
 
   /** @throws {Failure} port-in-use */
   static async open(deps: PresenceDeps, role: PunchRole, { bootstrap, saved, host }: Surroundings): Promise<Presence> {
@@ -124,9 +126,18 @@ export class Presence implements AsyncDisposable {
     return this.#published !== undefined;
   }
 
-  /** Whether streams go through its ports, or are about to. */
-  get isUsed(): boolean {
-    return Array.from(this.dht.rawStreams).length > 0;
+  /** Whose streams go through its ports, or are about to: those that this end opened, and those of nodes that it knows, come first. */
+  get usedBy(): "nobody" | "strangers" | "known" {
+    if (this.#own > 0 || this.#deps.door.known > 0) return "known";
+    return Array.from(this.dht.rawStreams).length > 0 ? "strangers" : "nobody";
+  }
+
+  /** This end opens a stream. @returns to be disposed of when it has ended; more than once is the same as once */
+  use(): Disposable {
+    this.#own++;
+    const use = new DisposableStack();
+    use.defer(() => void this.#own--);
+    return use;
   }
 
   /** Lets others punch through to this node, or no more. What came before goes on. */

@@ -123,6 +123,48 @@ describe("Punch", () => {
     await until(() => attic.punch.state.endpoints === 0);
   });
 
+  for (const isKnown of [false, true]) {
+    test(`has the streams of ${isKnown ? "those it knows" : "strangers"} keep it from another role for ${isKnown ? "an hour" : "minutes"} at most`, async () => {
+      await using lab = await PunchLab.open();
+      const clock = new VirtualClock();
+      const port = await freePorts(1);
+      const attic = await lab.node({ answers: true, port, clock, isKnown: () => isKnown });
+      const guest = await lab.node();
+      const pipe = await guest.punch.dial({ id: attic.identity.id, asks: true }, lab.signal);
+      await until(() => attic.pipes.length === 1);
+      attic.punch.setRole({ answers: false, port });
+      await until(() => !attic.punch.state.answers);
+      const pass = async (minutes: number) => {
+        await clock.advance(minutes * 60_000);
+        await systemClock.sleep(50, lab.signal); // ends close in real time
+        return attic.punch.state.endpoints;
+      };
+      assert.equal(await pass(1), 1, "what runs goes on");
+      assert.equal(await pass(2), isKnown ? 1 : 0);
+      if (isKnown) await until(async () => (await pass(15)) === 0);
+      await until(() => pipe.duplex.destroyed);
+    });
+  }
+
+  test("waits for a stream that it opened itself", async () => {
+    await using lab = await PunchLab.open();
+    const clock = new VirtualClock();
+    const port = await freePorts(1);
+    const attic = await lab.node({ answers: true });
+    const guest = await lab.node({ answers: true, port, clock });
+    const pipe = await guest.punch.dial({ id: attic.identity.id, asks: true }, lab.signal);
+    guest.punch.setRole({ answers: false, port });
+    await until(() => !guest.punch.state.answers);
+    await clock.advance(10 * 60_000);
+    await systemClock.sleep(50, lab.signal);
+    assert.deepEqual([guest.punch.state.endpoints, pipe.duplex.destroyed], [1, false]);
+    pipe.duplex.destroy();
+    await until(async () => {
+      await clock.advance(5_000);
+      return guest.punch.state.endpoints === 0;
+    });
+  });
+
   test("answers again, or no more, while somebody is here", async () => {
     await using lab = await PunchLab.open();
     const port = await freePorts(1);
