@@ -1,5 +1,6 @@
 /** base: tools that know nothing of this project. */
 export { type Clock, systemClock } from "./clock.ts";
+export { isRunning } from "./is-running.ts";
 export { type Facts, type Log, silentLog } from "./log.ts";
 export { makeFolder } from "./make-folder.ts";
 export * as nodeHttp from "./node-http.ts";

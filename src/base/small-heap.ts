@@ -14,7 +14,19 @@ export function keepHeapSmall(): void {
 
 /** Gives back now what nobody holds any more: what starting left behind, which an idle process would keep for hours. */
 export function sweepHeap(): void {
+  collector()?.();
+}
+
+/** Lets go of what died young, and looks at nothing else. */
+export function collectYoung(): void {
+  collector()?.({ type: "minor" });
+}
+
+type Collect = (options?: { readonly type: "minor" }) => void;
+let collect: Collect | undefined;
+
+function collector(): Collect | undefined {
   setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc"); // only a context that is newer than the flag has it
-  if (typeof collect === "function") collect();
+  collect ??= runInNewContext("gc") as Collect | undefined; // only a context that is newer than the flag has it
+  return collect;
 }
