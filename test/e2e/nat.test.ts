@@ -120,6 +120,17 @@ describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 250_000, concur
       await eventually(5_000, async () => !/8088/.test(await opened(net.lab.router("attic"))));
     });
 
+    test("is dialled there within 10 s, also where one other node alone got in", async () => {
+      await using net = await NetnsNodes.online("garage:public  attic:upnp  desk:udp-blocked", {}, signal);
+      const { garage, attic, desk } = net.nodes;
+      await serve(garage, attic, desk);
+      await befriend([attic, desk], [garage]);
+      await eventually(SETTLED_MS, async () => (await viaOf(attic)).length === 1);
+      await desk.join(attic);
+      await eventually(10_000, async () => (await pinged(desk, "attic")).path === "tcp4");
+      assert.deepEqual(await reachableAt(attic), [`${attic.host.ip4}:8088`], "nobody else is told");
+    });
+
     const opened = async (router: { outside: { run: NetnsNode["host"]["run"] } }) =>
       await router.outside.run(["nft", "list", "chain", "inet", "router", "upnp_in"], signal);
   });
