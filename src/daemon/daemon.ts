@@ -128,7 +128,12 @@ function pluginsOf({ parts, owner, relaying, punch }: Omit<Sides, "guest">, metr
     pluginOfAccess(parts, relaying),
     serveReach({ dialBack: parts.dialBack, show: () => withPunching(reachOf(parts), punch.state) }),
     serveCallBack({
-      callBack: new CallBack({ answerOn: (...all) => network.answerOn(...all), allowed, clock }),
+      callBack: new CallBack({
+        isKnown: parts.isKnown,
+        answerOn: (...all) => network.answerOn(...all),
+        allowed,
+        clock,
+      }),
       unverified: parts.unverified,
       clock,
     }),

@@ -40,6 +40,8 @@ interface Knowing {
   readonly table: IpTable;
   readonly grants: Grants;
   readonly invites: Invites;
+  /** Own nodes, friends and guests. */
+  readonly isKnown: (id: NodeId) => boolean;
 }
 
 interface Measuring {
@@ -68,7 +70,7 @@ export function buildParts(ground: Ground, scope: Scope): Parts {
   const self = describeSelf(ground);
   const reaching = openReach({ ...ground, ...self, acquaintance, guests }, scope);
   const knowing = openKnowing({ ...ground, ...self, ...reaching }, scope);
-  acquaintance.isKnown = (id) => knowing.table.relationOf(id) !== undefined || knowing.grants.of(id) !== undefined;
+  acquaintance.isKnown = knowing.isKnown;
   const measuring = openMeasuring({ ...ground, ...reaching, ...knowing });
   const known = { ...ground, ...self, ...reaching, ...knowing, ...measuring };
   const reached = openReaching(known, scope);
@@ -211,7 +213,8 @@ function openKnowing(deps: Ground & Self & Reaching, scope: Scope): Knowing {
     random,
     log: access,
   });
-  return { table, grants, invites };
+  const isKnown = (id: NodeId) => table.relationOf(id) !== undefined || grants.of(id) !== undefined;
+  return { table, grants, invites, isKnown };
 }
 
 /** The QR code of an invite must fit a terminal of 80 columns. */

@@ -70,10 +70,9 @@ export function openRelaying(parts: Parts, foundByKey: FoundByKey, scope: Scope)
     log,
   });
   const mayBring = (id: NodeId) => keeper.has(id) || rankOf(id) === "trusted";
-  const isKnown = (id: NodeId) => table.relationOf(id) !== undefined || parts.grants.of(id) !== undefined;
   const expects = () => parts.invites.list().some(({ state }) => state === "open");
   const arrivals = scope.own(
-    new Arrivals({ inner, mayBring, isKnown, expects, take: (pipe) => network.take(pipe), log }),
+    new Arrivals({ inner, mayBring, isKnown: parts.isKnown, expects, take: (pipe) => network.take(pipe), log }),
   );
   const relaysAre = openWays(parts, { inner, foundByKey }, scope);
   const subscriptions = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SignedNode } from "../../../test/support/signed-node.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
-import { AllowedNetworks, noNetworks } from "../../core/index.ts";
+import { AllowedNetworks, Failure, noNetworks } from "../../core/index.ts";
 import type { Dialable } from "../../network/index.ts";
 import { CallBack } from "./call-back.ts";
 
@@ -62,17 +62,38 @@ test("dials nobody often, whoever asks for it", async () => {
 test("dials where his own key has answered more often, there alone, and not without end", async () => {
   const asker = new SignedNode(1);
   const record = asker.sign({ addresses: ["2a00::7", "2a00::8"] });
-  const { callBack, dialled } = backCaller(noNetworks, [], "[2a00::8]:8088");
+  const { callBack, dialled } = backCaller(noNetworks, [], { remote: "[2a00::8]:8088" });
   for (let asked = 0; asked < 64; asked++) await callBack.call(asker.id, { record }, signal).catch(() => undefined);
   assert.equal(dialled[0]?.endpoints.length, 2);
   assert.deepEqual(dialled[1]?.endpoints, [{ host: "2a00::8", port: 8088 }]);
   assert.ok(dialled.length > 16 && dialled.length < 48, `${dialled.length}`);
 });
 
-function backCaller(allowed = noNetworks, dialled: Dialable[] = [], remote = "") {
+test("dials for whom it knows more often than for strangers, and not without end", async () => {
+  const friend = new SignedNode(1);
+  const record = friend.sign({ addresses: ["2a00::7", "2a00::8"] });
+  for (const [isKnown, least, most] of [
+    [true, 32, 36],
+    [false, 4, 4],
+  ] as const) {
+    const { callBack, dialled } = backCaller(noNetworks, [], { isKnown, answers: false });
+    for (let asked = 0; asked < 64; asked++) await callBack.call(friend.id, { record }, signal).catch(() => undefined);
+    assert.ok(dialled.length >= least && dialled.length <= most, `${dialled.length}`);
+  }
+});
+
+interface Other {
+  readonly remote?: string;
+  readonly isKnown?: boolean;
+  readonly answers?: boolean;
+}
+
+function backCaller(allowed = noNetworks, dialled: Dialable[] = [], other: Other = {}) {
+  const { remote = "", isKnown = false, answers = true } = other;
   const answerOn = async (target: Dialable) => {
     dialled.push(target);
+    if (!answers) throw new Failure("unreachable", "no answer");
     return { path: { kind: "tcp4", remote } as const, ended: Promise.resolve(), close: () => undefined };
   };
-  return { callBack: new CallBack({ answerOn, allowed, clock: new VirtualClock() }), dialled };
+  return { callBack: new CallBack({ isKnown: () => isKnown, answerOn, allowed, clock: new VirtualClock() }), dialled };
 }

@@ -20,13 +20,15 @@ import { CheckRation } from "../reachability/check-ration.ts";
 import type { CallBackReply, CallBackRequest } from "./contract.ts";
 
 export interface CallBackDeps {
+  /** Own nodes, friends and guests: what holds strangers back is not for them. */
+  readonly isKnown: (id: NodeId) => boolean;
   readonly answerOn: (target: Dialable, signal: AbortSignal) => Promise<Pick<ReverseLink, "path">>;
   readonly allowed: AllowedNetworks;
   readonly clock: Clock;
 }
 
 const MAX_PROVEN = 1_024;
-/** Of one asker, where he has been found: who loses his link comes back often. */
+/** Of one asker who is known, or where he has been found: who loses his link comes back often. */
 const AGAIN = { burst: 32, everyMs: 2_000, maxKeys: MAX_PROVEN };
 
 export class CallBack {
@@ -51,8 +53,9 @@ export class CallBack {
     );
     if (endpoints.length === 0) throw new Failure("not-supported", "you name no address that may be dialled from here");
     const proven = endpoints.filter((endpoint) => formatEndpoint(endpoint) === this.#proven.get(asker));
-    const tried = proven.length > 0 && this.#again.take(asker) ? proven : endpoints;
-    using _begun = tried === proven ? undefined : this.#begin(asker, endpoints);
+    const isFree = (proven.length > 0 || this.#deps.isKnown(asker)) && this.#again.take(asker);
+    using _begun = isFree ? undefined : this.#begin(asker, endpoints);
+    const tried = isFree && proven.length > 0 ? proven : endpoints;
     this.#proven.delete(asker);
     const { path } = await this.#deps.answerOn({ id: asker, endpoints: tried, via: [] }, signal);
     this.#proven.set(asker, path.remote);
