@@ -78,6 +78,33 @@ describe("a group's tunnel", { skip: bubblewrapSkip(), timeout: 300_000 }, () =>
   });
 });
 
+describe("a group's tunnel between the sandboxes of two owners", { skip: bubblewrapSkip(), timeout: 180_000 }, () => {
+  test("carries bytes, breaks what is open with the node that goes away, says which one that is, and takes it back", async () => {
+    await using lab = await LendingLab.open();
+    const cellar = await lab.lender("cellar");
+    for (const [node, name] of [
+      ["cellar", "box1"],
+      ["attic", "box3"],
+    ] as const) {
+      const words = [node, "--name", name, "--group", "farm", "--network", "none"];
+      assert.equal((await lab.barn("touch", ...words)).exit, 0);
+    }
+    await lab.barn("group", "tunnel", "farm", "--port", "8786");
+    await serve(lab, { box: "box1", host: "box1", port: 8786 });
+    assert.equal(await works(lab, "box3"), true);
+    const open = lab.bytes(["exec", "box3", "--", ...python(WAITING, "box1", 8786)]);
+    await untilTrue(async () => (await tunnelOf(lab))?.open === 1);
+    await cellar.kill();
+    assert.match(String((await open).stdout), /^broken/);
+    await untilTrue(async () => (await tunnelOf(lab))?.members[0]?.state === "away");
+    const { lines } = await lab.barn("group", "tunnel", "farm");
+    assert.match(lines.join("\n"), /^box1 is away, and joins when it is back: \S/m);
+    assert.equal(await works(lab, "box3"), false);
+    await cellar.start();
+    await untilTrue(async () => await works(lab, "box3"));
+  });
+});
+
 describe("a group's tunnel under a grant", { skip: bubblewrapSkip(), timeout: 180_000 }, () => {
   test("is refused by the owner's node where there are no ports, and takes one of each sandbox where there are", async () => {
     await using lab = await LendingLab.open({ invite: ["--ports", "0"] });
@@ -102,6 +129,14 @@ s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
 s.sendall(sys.stdin.buffer.read())
 s.shutdown(socket.SHUT_WR)
 while (b := s.recv(65536)): sys.stdout.buffer.write(b)
+`;
+/** Waits for what never comes. */
+const WAITING = `
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
+s.settimeout(100)
+try: print("ended" if s.recv(1) == b"" else "said")
+except ConnectionResetError: print("broken")
 `;
 /** Answers each connection with the hash of all that it was sent, once that has ended. */
 const HASHING = `

@@ -1,4 +1,7 @@
-/** Two machines: attic lends, by what this machine has for it, and barn is a guest there. Each runs `p2prc` as processes. */
+/**
+ * Two machines: attic lends, by what this machine has for it, and barn is a guest there; more may lend to it. Each runs `p2prc` as
+ * processes.
+ */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -44,10 +47,23 @@ export class LendingLab implements AsyncDisposable {
 
   async #befriend(): Promise<void> {
     await this.startAttic();
-    const invited = await this.attic("invite", "--json", ...(this.#options.invite ?? ["--own"]));
+    await this.#join("attic");
+  }
+
+  async #join(lender: string): Promise<void> {
+    const invited = await this.machines.run(lender, ["invite", "--json", ...(this.#options.invite ?? ["--own"])]);
     const { link } = JSON.parse(invited.lines.find((line) => line.startsWith("{")) ?? "") as { link: string };
     const joined = await this.barn("join", link);
     assert.equal(joined.exit, 0, joined.lines.join("\n"));
+  }
+
+  /** One more who lends to barn. */
+  async lender(name: string): Promise<{ readonly start: () => Promise<void>; readonly kill: () => Promise<void> }> {
+    const port = await freePort();
+    const start = () => this.#start(name, port);
+    await start();
+    await this.#join(name);
+    return { start, kill: () => this.#kill(name) };
   }
 
   attic(...words: string[]) {
@@ -59,8 +75,17 @@ export class LendingLab implements AsyncDisposable {
   }
 
   async startAttic(): Promise<void> {
-    const words = ["serve", "--name", "attic", "--port", String(this.port), ...(this.#options.serve ?? [])];
-    const running = await this.machines.leaveRunning("attic", words);
+    await this.#start("attic", this.port);
+  }
+
+  /** As when its power fails. Sandboxes that need no daemon live on. */
+  async killAttic(): Promise<void> {
+    await this.#kill("attic");
+  }
+
+  async #start(lender: string, port: number): Promise<void> {
+    const words = ["serve", "--name", lender, "--port", String(port), ...(this.#options.serve ?? [])];
+    const running = await this.machines.leaveRunning(lender, words);
     const lines = await running.until((said) => said.some((line) => line.startsWith("listening on ")));
     assert.ok(
       lines.some((line) => line.startsWith("listening on ")),
@@ -68,9 +93,8 @@ export class LendingLab implements AsyncDisposable {
     );
   }
 
-  /** As when its power fails. Sandboxes that need no daemon live on. */
-  async killAttic(): Promise<void> {
-    const { lines } = await this.attic("status", "--json");
+  async #kill(lender: string): Promise<void> {
+    const { lines } = await this.machines.run(lender, ["status", "--json"]);
     const { pid } = JSON.parse(lines.find((line) => line.startsWith("{")) ?? "") as { pid: number };
     process.kill(pid, "SIGKILL");
   }
