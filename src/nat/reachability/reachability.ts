@@ -53,8 +53,9 @@ const HELPERS = 3;
 const ENOUGH = 2;
 /** What changes comes in bursts: an interface, its addresses, a mapping. */
 const SETTLE_MS = 250;
-/** While nothing changes: after a minute, then twice as long each time, up to an hour. */
+/** While nothing changes: after a minute, for what was not ready at the start, then ever more seldom: a look is 30 kB. */
 const FIRST_MS = 60_000;
+const SLOWER = 4;
 const LAST_MS = 3_600_000;
 /** The port is the DHT's, which opens when lending begins: only where it has not done so another answers there. */
 const DHT_FIRST_MS = 800;
@@ -133,7 +134,7 @@ export class Reachability {
       const isSure = this.#deps.lends() && (await this.look(signal));
       if (this.#woken) restMs = FIRST_MS;
       else await this.#rest(isSure ? restMs : undefined, signal);
-      restMs = this.#woken || !isSure ? FIRST_MS : Math.min(LAST_MS, restMs * 2);
+      restMs = this.#woken || !isSure ? FIRST_MS : Math.min(LAST_MS, restMs * SLOWER);
       await this.#deps.clock.sleep(SETTLE_MS, signal);
     }
   }
