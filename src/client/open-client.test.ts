@@ -89,7 +89,8 @@ describe("starting the daemon", () => {
     await using _first = (await open("first")).client;
     await using _second = (await open("second")).client;
     assert.deepEqual(told, ["first"]);
-    await stopDaemon({ home: home.path }, signal);
+    const stopped = await stopDaemon({ home: home.path }, signal);
+    assert.throws(() => process.kill(stopped?.pid ?? 0, 0), { code: "ESRCH" });
     await assert.rejects(openDaemon({ home: home.path, start: false, onStart: () => told.push("never") }, signal));
     assert.deepEqual(told, ["first"]);
   });

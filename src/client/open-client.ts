@@ -6,7 +6,7 @@
 import { homedir } from "node:os";
 import { env, execPath, getuid, platform } from "node:process";
 import { fileURLToPath } from "node:url";
-import { type Clock, systemClock, within } from "../base/index.ts";
+import { type Clock, isRunning, systemClock, within } from "../base/index.ts";
 import { Failure, homePath } from "../core/light.ts";
 import type { Status } from "../daemon/index.ts";
 import { type Client, clientOver } from "./client.ts";
@@ -41,6 +41,9 @@ export interface Opened {
 const STATUS_TIMEOUT_MS = 5_000;
 /** Closing links and leases in good order takes a moment. */
 const STOP_TIMEOUT_MS = 20_000;
+/** Its process ends a moment after its socket. Where nobody takes note of that end, as in many a container, it stays a zombie. */
+const EXIT_MS = 2_000;
+const POLL_MS = 50;
 
 /** @throws {Failure} daemon-not-running, daemon-failed, home-unusable, and what a daemon that was started failed with */
 export async function openClient(options: OpenClientOptions, signal: AbortSignal): Promise<Client> {
@@ -90,10 +93,11 @@ export async function stopDaemon(
   await within(
     { clock, timeoutMs: STOP_TIMEOUT_MS, late },
     async (waiting) => {
-      while (await isUp({ home, clock, boot }, waiting)) await clock.sleep(50, waiting);
+      while (await isUp({ home, clock, boot }, waiting)) await clock.sleep(POLL_MS, waiting);
     },
     signal,
   );
+  for (let waited = 0; isRunning(pid) && waited < EXIT_MS; waited += POLL_MS) await clock.sleep(POLL_MS, signal);
   return running.status;
 }
 
