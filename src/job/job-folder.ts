@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isRunning } from "../base/index.ts";
 import { cleanText, Failure } from "../core/light.ts";
 import { failureHere } from "./failure-here.ts";
 import { readJournal } from "./journal.ts";
@@ -119,7 +120,7 @@ export async function holdJob({ id, folder }: Pick<Job, "id" | "folder">): Promi
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw failureHere(error, path);
       const pid = Number(await readFile(path, "utf8").catch(() => "")); // it has just ended
-      if (isAlive(pid))
+      if (isRunning(pid))
         throw new Failure("conflict", `another p2prc works on the job ${id} (process ${pid})`, {
           hint: `wait for its end; where that is no p2prc, remove "${path}"`,
         });
@@ -127,16 +128,6 @@ export async function holdJob({ id, folder }: Pick<Job, "id" | "folder">): Promi
     }
   }
   throw new Failure("conflict", `another p2prc works on the job ${id}`);
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 async function newFolder(root: string): Promise<{ readonly id: string; readonly folder: string }> {

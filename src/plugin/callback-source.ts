@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 
+from ansible.playbook.handler import Handler
+from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
@@ -19,6 +21,23 @@ DOCUMENTATION = """
 """
 
 TAIL = 4000
+
+
+def standing(task):
+    """What brings it in while the playbook runs, or the task itself: a playbook begins only at what stands in it."""
+    found, parent = task, task._parent
+    while parent is not None:
+        if isinstance(parent, TaskInclude) and not parent.statically_loaded:
+            found = parent
+        parent = parent._parent
+    return found
+
+
+def written(task):
+    """Its name as the playbook has it, which is what Ansible begins at; what it calls itself has been filled in."""
+    source = getattr(task, "_ds", None)
+    name = source.get("name") if isinstance(source, dict) else None
+    return str(name) if name and "{{" in str(name) else task.get_name().strip()
 
 
 class CallbackModule(CallbackBase):
@@ -34,6 +53,7 @@ class CallbackModule(CallbackBase):
         self._events = os.fdopen(fd, "w", encoding="utf-8", errors="replace")
         self._count = 0
         self._numbers = {}
+        self._start = ""
 
     def _tell(self, kind, **facts):
         self._events.write(json.dumps({"kind": kind, **facts}) + "\n")
@@ -60,7 +80,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._count += 1
         self._numbers[task._uuid] = self._count
-        self._tell("task", task=self._count, name=task.get_name().strip())
+        if not isinstance(task, Handler):
+            self._start = written(standing(task))
+        self._tell("task", task=self._count, name=task.get_name().strip(), start=self._start)
 
     v2_playbook_on_handler_task_start = lambda self, task: self.v2_playbook_on_task_start(task, False)
 

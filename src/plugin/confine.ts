@@ -4,10 +4,12 @@
  */
 
 import { access, chown, readdir, realpath, writeFile } from "node:fs/promises";
+import { release } from "node:os";
 import { delimiter, join } from "node:path";
 import { Failure } from "../core/index.ts";
 import { GATE_SOURCE } from "./gate.ts";
 import type { Target } from "./needs.ts";
+import { markRun } from "./run-inside.ts";
 
 /** `nobody`, where this is root: inside of a user namespace root would still be root of this machine. */
 const NOBODY = 65_534;
@@ -35,11 +37,18 @@ export async function findBubblewrap(path: string): Promise<string> {
   });
 }
 
-/** @param folder of the run @param program its path @throws {Failure} not-supported */
-export async function confine(
-  { bwrap, folder, program }: { readonly bwrap: string; readonly folder: string; readonly program: string },
-  uid: number,
-): Promise<Confinement> {
+export interface Confined {
+  readonly bwrap: string;
+  /** Of the run. */
+  readonly folder: string;
+  /** Its path. */
+  readonly program: string;
+  /** With threads, at once. */
+  readonly maxProcesses: number;
+}
+
+/** @throws {Failure} not-supported */
+export async function confine({ bwrap, folder, program, maxProcesses }: Confined, uid: number): Promise<Confinement> {
   if (!(await realpath(program)).startsWith("/usr/")) {
     throw new Failure("not-supported", `behind the walls there is only /usr, and "${program}" is not in it`, {
       hint: "install Ansible with the packages of your system (`sudo apt-get install ansible-core`)",
@@ -64,8 +73,28 @@ export async function confine(
     ...["--size", String(TMP_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
     ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp", "--dir", "/tmp/home"],
     ...["--ro-bind", folder, WORK, "--remount-ro", "/", "--chdir", WORK, "--hostname", "p2prc", "--"],
+    ...["python3", "-I", "-c", LIMITS, String(countsApart(release()) ? maxProcesses : 0), String(MAX_DATA_BYTES)],
   ];
   return { argv, user: uid === 0 ? { uid: NOBODY, gid: NOBODY } : undefined };
+}
+
+/** Of one process: what it writes to, not what it maps. */
+const MAX_DATA_BYTES = 2 * 1_024 ** 3;
+/** Where the memory of this machine runs out all the same, what is behind the walls goes first. */
+const LIMITS = `import os, resource, sys
+processes, data = int(sys.argv[1]), int(sys.argv[2])
+if processes:
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+with open("/proc/self/oom_score_adj", "w") as score:
+    score.write("1000")
+os.execv(sys.argv[3], sys.argv[3:])
+`;
+
+/** Since Linux 5.14 a user namespace has a count of its own; before, all that the person runs would count. */
+export function countsApart(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
+  return major > 5 || (major === 5 && minor >= 14);
 }
 
 async function giveAway(folder: string): Promise<void> {
@@ -85,7 +114,9 @@ export function confinedFiles(targets: readonly Target[], privateKey: string): R
 /** As Ansible's own default: all wait for the slowest before the next task, and each handshake is dear. */
 export const PERSIST_S = 60;
 
-export const CONFINED_SSH = `Host *.p2prc
+export function confinedSsh(run: string): string {
+  return `Host *.p2prc
+  ${markRun(run)}
   ProxyCommand python3 -I ${WORK}/gate.py ${WORK}/gate %n
   IdentityFile ${WORK}/key
   IdentitiesOnly yes
@@ -101,3 +132,4 @@ export const CONFINED_SSH = `Host *.p2prc
   ControlPath /tmp/m-%C
   ControlPersist ${PERSIST_S}
 `;
+}

@@ -5,10 +5,17 @@ import { Compile } from "typebox/compile";
 
 const Host = Type.String({ maxLength: 64 });
 const Words = Type.String({ maxLength: 20_000 });
+const Name = Type.String({ maxLength: 2_000 });
 const Task = Type.Integer({ minimum: 0, maximum: 1_000_000 });
 
 const PlaybookEvent = Type.Union([
-  Type.Object({ kind: Type.Literal("task"), task: Task, name: Type.String({ maxLength: 2_000 }) }),
+  Type.Object({
+    kind: Type.Literal("task"),
+    task: Task,
+    name: Name,
+    /** The one to begin at, to come by here again: what stands in the playbook itself. */
+    start: Name,
+  }),
   Type.Object({ kind: Type.Literal("started"), host: Host, task: Task }),
   Type.Object({
     kind: Type.Enum(["ok", "skipped", "ignored", "failed", "unreachable"]),

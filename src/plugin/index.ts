@@ -3,6 +3,7 @@ export type { Listed, Origin, Plugin, StoredPlugin } from "./contract.ts";
 export { PluginManifest } from "./contract.ts";
 export { differenceOf } from "./difference.ts";
 export type { PlaybookEvent } from "./events.ts";
+export { goOn } from "./going-on.ts";
 export {
   BRING_PYTHON,
   canBringPython,

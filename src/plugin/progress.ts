@@ -23,7 +23,7 @@ export interface HostProgress {
 const MAX_TASKS = 10_000;
 
 export class Progress {
-  readonly #names = new Map<number, string>();
+  readonly #tasks = new Map<number, { readonly name: string; readonly start: string }>();
   readonly #hosts: Map<string, HostProgress>;
 
   constructor(hosts: readonly string[]) {
@@ -36,12 +36,12 @@ export class Progress {
 
   /** What Ansible calls it. */
   nameOf(task: number): string {
-    return this.#names.get(task) ?? "";
+    return this.#tasks.get(task)?.name ?? "";
   }
 
   take(event: PlaybookEvent): void {
     if (event.kind === "task") {
-      if (this.#names.size < MAX_TASKS) this.#names.set(event.task, event.name);
+      if (this.#tasks.size < MAX_TASKS) this.#tasks.set(event.task, { name: event.name, start: event.start });
       return;
     }
     const before = this.#hosts.get(event.host);
@@ -49,13 +49,20 @@ export class Progress {
     this.#hosts.set(event.host, after(before, event));
   }
 
-  /** Where to go on: the first task that one of the unfinished hosts has not done. Undefined: from the beginning. */
-  unfinished(): { readonly hosts: readonly string[]; readonly startAt: string | undefined } {
+  /** The hosts that have not come to the end, each with the task to begin at. Undefined: it has begun none. */
+  unfinished(): ReadonlyMap<string, string | undefined> {
     const hosts = this.hosts.filter(({ done }) => done !== true);
-    const open = hosts.map(({ failure, cells }) => failure?.task ?? openTask(cells));
-    const first = open.includes(undefined) || open.length === 0 ? undefined : Math.min(...open.map(Number));
-    const startAt = first === undefined ? undefined : this.#names.get(first);
-    return { hosts: hosts.map(({ host }) => host), startAt };
+    return new Map(
+      hosts.map(({ host, failure, cells }) => {
+        const task = failure?.task ?? openTask(cells);
+        return [host, task === undefined ? undefined : this.#tasks.get(task)?.start];
+      }),
+    );
+  }
+
+  /** The tasks that can be begun at, in their order. */
+  starts(): readonly string[] {
+    return [...new Set([...this.#tasks.values()].map(({ start }) => start))];
   }
 }
 

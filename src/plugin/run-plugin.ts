@@ -5,17 +5,19 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { getuid } from "node:process";
 import type { Duplex } from "node:stream";
-import { type Clock, type Random, Scope } from "../base/index.ts";
+import { type Clock, type Random, Scope, within } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
-import { confine, CONFINED_SSH, confinedFiles, findBubblewrap, PERSIST_S, WORK } from "./confine.ts";
+import { confine, confinedFiles, confinedSsh, findBubblewrap, PERSIST_S, WORK } from "./confine.ts";
 import type { StoredPlugin } from "./contract.ts";
 import type { PlaybookEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
+import { leftAfter } from "./going-on.ts";
 import { sandboxOf } from "./host-names.ts";
 import type { Target } from "./needs.ts";
 import { Progress } from "./progress.ts";
 import type { Run, RunBook } from "./run-book.ts";
 import { type RunFiles, writeRunFiles } from "./run-files.ts";
+import { endCommands, markRun, putKey, runsIn, takeKeys } from "./run-inside.ts";
 import { type PlaybookEnd, runPlaybook } from "./run-playbook.ts";
 
 export interface RunPluginDeps {
@@ -46,6 +48,8 @@ export interface PluginOutcome extends PlaybookEnd {
   readonly run: string;
   readonly log: string;
   readonly progress: Progress;
+  /** Sandboxes in which what it was at could not be ended with it. */
+  readonly goesOn: readonly string[];
 }
 
 /** Whether it is trusted as its own person is: it was added from a folder of this machine. */
@@ -63,27 +67,28 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
   const progress = new Progress(working.map(({ name }) => name));
   const log = join(kept, "log");
   const record = { id, plugin: wish.plugin.name, digest: wish.plugin.digest, values: wish.values };
-  const begun = working.map((target) => target.id);
   // What was only looked at is nothing to go on with.
-  const keep = async (rest: Omit<Run, keyof typeof record>) => {
-    if (!wish.check) await deps.runs.write({ ...record, ...rest });
+  const keep = async () => {
+    if (!wish.check) await deps.runs.write({ ...record, ...leftAfter(wish, progress) });
   };
-  await keep(withBefore(wish, { left: begun, startAt: wish.startAt }));
+  await keep();
   // Behind the walls nobody is root, and a root's own folders are closed to others.
   const roomy = uid() === 0 ? "/tmp" : tmpdir();
   const work = own ? join(kept, "work") : await mkdtemp(join(roomy, "p2prc-run-"));
   const scope = new Scope();
+  scope.defer(() => deps.runs.leave(id));
   scope.defer(() => rm(work, { recursive: true, force: true }));
   try {
     await mkdir(work, { recursive: true, mode: 0o700 });
-    await writeRunFiles(work, { ...wish, sshConfig: own ? ownSsh(deps.sshConfig) : CONFINED_SSH });
+    await deps.runs.enter(id, work);
+    await writeRunFiles(work, { ...wish, sshConfig: own ? ownSsh(deps.sshConfig, id) : confinedSsh(id) });
     const words = [ansible, ...playbookWords(wish)];
     const place =
       bwrap === undefined
         ? { argv: words, env: ownEnvironment(deps.environment, work), user: undefined }
         : await behindWalls(
             deps,
-            { bwrap, work, words, targets: working, timeLimitMs: wish.timeLimitMs, scope },
+            { id, bwrap, work, words, targets: working, forks: wish.forks, timeLimitMs: wish.timeLimitMs, scope },
             signal,
           );
     const end = await runPlaybook(
@@ -98,27 +103,18 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
       { ...place, cwd: work, log, timeLimitMs: wish.timeLimitMs },
       signal,
     );
-    const { hosts, startAt } = progress.unfinished();
-    const left = working.filter(({ name }) => hosts.includes(name)).map((target) => target.id);
-    await keep(withBefore(wish, { left, startAt: startAt ?? wish.startAt }));
-    return { ...end, run: id, log, progress };
+    await keep();
+    const ended = end.timedOut || signal.aborted;
+    return {
+      ...end,
+      run: id,
+      log,
+      progress,
+      goesOn: ended ? await endInside(deps, { id, targets: working, progress }) : [],
+    };
   } finally {
     await scope.close();
   }
-}
-
-/** What is left to do, with what was left of the run that is gone on with and is not worked on now. */
-function withBefore(
-  { targets, before }: PluginWish,
-  { left, startAt }: { readonly left: readonly string[]; readonly startAt: string | undefined },
-): Pick<Run, "targets" | "unfinished" | "startAt"> {
-  const working = targets.map(({ id }) => id);
-  const elsewhere = (before?.unfinished ?? []).filter((id) => !working.includes(id));
-  return {
-    targets: [...new Set([...(before?.targets ?? []), ...working])],
-    unfinished: [...elsewhere, ...left],
-    startAt: elsewhere.length > 0 ? before?.startAt : startAt,
-  };
 }
 
 /** Where `ansible-playbook` is. @throws {Failure} not-supported */
@@ -147,9 +143,9 @@ function playbookWords({ plugin, check, diff, startAt }: PluginWish): readonly s
   ];
 }
 
-function ownSsh(config: string): string {
+function ownSsh(config: string, run: string): string {
   const quoted = config.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
-  const first = `Host *.p2prc\n  BatchMode yes\n  LogLevel ERROR\n  ControlPersist ${PERSIST_S}\n`; // what comes first counts
+  const first = `Host *.p2prc\n  BatchMode yes\n  LogLevel ERROR\n  ControlPersist ${PERSIST_S}\n  ${markRun(run)}\n`; // what comes first counts
   return `${first}Match all\nInclude "${quoted}"\n`;
 }
 
@@ -165,23 +161,25 @@ function ownEnvironment(environment: RunPluginDeps["environment"], work: string)
 const LOCALE = { LC_ALL: "C.UTF-8" };
 
 interface Walled {
+  readonly id: string;
   readonly bwrap: string;
   readonly work: string;
   readonly words: readonly string[];
   readonly targets: readonly Target[];
+  readonly forks: number;
   readonly timeLimitMs: number;
   readonly scope: Scope;
 }
 
 async function behindWalls(deps: RunPluginDeps, walled: Walled, signal: AbortSignal) {
-  const { bwrap, work, words, targets, scope } = walled;
+  const { id, bwrap, work, words, targets, scope } = walled;
   const [program = "", ...rest] = words;
   const key = deps.makeKey();
   for (const [name, content] of Object.entries(confinedFiles(targets, key.privateFile))) {
     await writeFile(join(work, name), content, { mode: 0o600 });
   }
   await chmod(work, 0o700);
-  const { argv, user } = await confine({ bwrap, folder: work, program }, uid());
+  const { argv, user } = await confine({ bwrap, folder: work, program, maxProcesses: roomFor(walled) }, uid());
   scope.own(
     await Gate.open({
       path: join(work, "gate"),
@@ -189,13 +187,16 @@ async function behindWalls(deps: RunPluginDeps, walled: Walled, signal: AbortSig
       open: deps.open,
     }),
   );
-  const until = deps.clock.wallTime() + walled.timeLimitMs + KEY_GRACE_MS;
-  const line = keyLine(key.publicLine, until);
-  scope.defer(async () => {
-    const { signal: whole } = new AbortController();
-    await Promise.allSettled(targets.map((target) => deps.shell(target, dropKey(line), whole)));
-  });
-  await Promise.all(targets.map((target) => deps.shell(target, `umask 077; echo '${line}' >> ${KEYS}`, signal)));
+  const untilMs = deps.clock.wallTime() + walled.timeLimitMs;
+  const line = putKey({ run: id, publicLine: key.publicLine, untilMs });
+  scope.defer(async () => void (await onAll(deps, { targets, line: takeKeys([id]) })));
+  await Promise.all(
+    targets.map(async (target) => {
+      const others = runsIn(await deps.shell(target, line, signal)).filter((run) => run !== id);
+      const over = await deps.runs.over(others);
+      if (over.length > 0) await deps.shell(target, takeKeys(over), signal);
+    }),
+  );
   const env = {
     PATH: "/usr/bin:/bin:/usr/sbin:/sbin",
     HOME: "/tmp/home",
@@ -210,18 +211,34 @@ function uid(): number {
   return getuid?.() ?? 0;
 }
 
-/** Where sshd of a sandbox looks for keys. */
-const KEYS = "/run/p2prc/authorized_keys";
-/** sshd compares with the time of its own zone, and clocks differ. */
-const KEY_GRACE_MS = 26 * 3_600_000;
-
-function keyLine(publicLine: string, until: number): string {
-  const time = new Date(until).toISOString().replaceAll(/[-:T]/gu, "").slice(0, 12);
-  return `restrict,expiry-time="${time}" ${publicLine}`;
+/** A connection is an ssh, what passes it through the gate, and one that stays; a fork has a worker and a shell besides. */
+function roomFor({ targets, forks }: Walled): number {
+  return 256 + 8 * (targets.length + forks);
 }
 
-/** Of a disk that is full nothing takes the place of the keys: nobody could get in any more. */
-function dropKey(line: string): string {
-  const rest = `${KEYS}.$$`;
-  return `umask 077; grep -vF '${line.split(" ").at(-1)}' ${KEYS} > ${rest} && mv ${rest} ${KEYS} || rm -f ${rest}`;
+/** @returns those in which it could not be done */
+async function endInside(
+  deps: RunPluginDeps,
+  { id, targets, progress }: { readonly id: string; readonly targets: readonly Target[]; readonly progress: Progress },
+): Promise<readonly string[]> {
+  const unfinished = progress.unfinished();
+  return await onAll(deps, { targets: targets.filter(({ name }) => unfinished.has(name)), line: endCommands(id) });
+}
+
+/** A sandbox that does not answer must not keep us. */
+const PARTING_MS = 10_000;
+
+/** Also after Ctrl-C. @returns the sandboxes in which it could not be done */
+async function onAll(
+  { clock, shell }: Pick<RunPluginDeps, "clock" | "shell">,
+  { targets, line }: { readonly targets: readonly Target[]; readonly line: string },
+): Promise<readonly string[]> {
+  const late = () => new Failure("timed-out", "it does not answer");
+  const { signal } = new AbortController();
+  const done = await Promise.allSettled(
+    targets.map((target) =>
+      within({ clock, timeoutMs: PARTING_MS, late }, (ending) => shell(target, line, ending), signal),
+    ),
+  );
+  return targets.filter((_, index) => done[index]?.status === "rejected").map(({ name }) => name);
 }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -98,18 +100,25 @@ describe("events of a playbook", () => {
     const progress = new Progress(["box1", "box2"]);
     const result = (host: string, task: number, kind: "ok" | "failed") =>
       progress.take({ kind, host, task, changed: false, code: kind === "ok" ? 0 : 100, words: "no such package" });
-    progress.take({ kind: "task", task: 1, name: "apt" });
+    progress.take({ kind: "task", task: 1, name: "apt", start: "apt" });
     result("box1", 1, "ok");
     result("box2", 1, "ok");
-    progress.take({ kind: "task", task: 2, name: "server" });
+    progress.take({ kind: "task", task: 2, name: "server", start: "include_tasks" });
     progress.take({ kind: "started", host: "box2", task: 2 });
-    assert.deepEqual(progress.unfinished(), { hosts: ["box1", "box2"], startAt: "apt" });
+    assert.deepEqual(
+      progress.unfinished(),
+      new Map([
+        ["box1", "apt"],
+        ["box2", "include_tasks"],
+      ]),
+    );
     result("box1", 2, "ok");
     result("box2", 2, "failed");
     progress.take({ kind: "host", host: "box1", done: true, changed: 0 });
     progress.take({ kind: "host", host: "box2", done: false, changed: 0 });
     progress.take({ kind: "host", host: "another", done: false, changed: 0 });
-    assert.deepEqual(progress.unfinished(), { hosts: ["box2"], startAt: "server" });
+    assert.deepEqual(progress.unfinished(), new Map([["box2", "include_tasks"]]));
+    assert.deepEqual(progress.starts(), ["apt", "include_tasks"]);
     assert.deepEqual(progress.hosts[1]?.failure, { task: 2, words: "no such package", code: 100 });
     assert.deepEqual(progress.hosts[1]?.cells, [
       { task: 1, state: "ok" },
@@ -125,7 +134,7 @@ describe("the book of runs", () => {
     const ids: string[] = [];
     for (const targets of [["a", "b"], ["a", "b"], ["b"]]) {
       const { id } = await book.open(Date.UTC(2026, 0, 1, 0, 0, ids.length), Buffer.from([1, 2, 3, 4]));
-      await book.write({ id, plugin: "x", digest: "d", values: {}, targets, unfinished: [] });
+      await book.write({ id, plugin: "x", digest: "d", values: {}, targets, unfinished: [], startAt: {}, order: [] });
       ids.push(id);
     }
     assert.equal(ids[0], "20260101T000000-01020304");
@@ -134,6 +143,27 @@ describe("the book of runs", () => {
     assert.equal((await book.last("x", ["b"]))?.id, ids[2]);
     assert.equal(await book.last("y", ["b"]), undefined);
     assert.equal(await book.last("x", ["c"]), undefined);
+  });
+});
+
+describe("a run whose process was killed", () => {
+  test("is over, and what it left goes with the next one; one that runs keeps what it has", async () => {
+    await using place = await temporary();
+    const book = new RunBook(place.path, { maxRuns: 3 });
+    const [dead = "", alive = "", left = ""] = await Promise.all(
+      [1, 2, 3].map(async (second) => (await book.open(second * 1_000, Buffer.alloc(4))).id),
+    );
+    for (const id of [dead, alive, left]) {
+      await mkdir(join(place.path, `work-${id}`));
+      await book.enter(id, join(place.path, `work-${id}`));
+    }
+    const gone = { pid: await endedProcess(), work: join(place.path, `work-${dead}`) };
+    await writeFile(join(book.folderOf(dead), "running.json"), JSON.stringify(gone));
+    await book.leave(left);
+    assert.deepEqual(await book.over([dead, alive, left, "never-heard-of"]), [dead, left, "never-heard-of"]);
+    const { id: next } = await new RunBook(place.path, { maxRuns: 1 }).open(4_000, Buffer.alloc(4));
+    assert.deepEqual((await readdir(place.path)).toSorted(), ["plugin-runs", `work-${alive}`]);
+    assert.deepEqual((await readdir(join(place.path, "plugin-runs"))).toSorted(), [alive, next]);
   });
 });
 
@@ -173,6 +203,12 @@ async function said(path: string, words: string): Promise<string> {
   let heard = "";
   for await (const bytes of socket as AsyncIterable<Buffer>) heard += bytes.toString();
   return heard;
+}
+
+async function endedProcess(): Promise<number> {
+  const child = spawn(process.execPath, ["--version"], { stdio: "ignore" });
+  await once(child, "exit");
+  return child.pid ?? 0;
 }
 
 async function temporary() {

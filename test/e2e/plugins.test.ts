@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -35,7 +35,7 @@ const MANIFEST = {
   parameters: { text: { type: "string" }, times: { type: "integer", default: 1 } },
 };
 
-describe("p2prc plugin", { skip, timeout: 240_000 }, () => {
+describe("p2prc plugin", { skip, timeout: 480_000 }, () => {
   let lab: PluginLab;
   before(async () => {
     lab = await PluginLab.open();
@@ -101,6 +101,41 @@ describe("p2prc plugin", { skip, timeout: 240_000 }, () => {
       "box2  x",
     ]);
     assert.match((await lab.ok("plugin", "run", "needy", "farm", "--resume")).lines.join("\n"), /come to its end/u);
+  });
+
+  test("goes on at what brings in the task that failed, where that stands in another file", async () => {
+    const site = `- hosts: all
+  gather_facts: false
+  tasks:
+    - name: "count on {{ inventory_hostname }}"
+      shell: echo x >> /tmp/counted
+    - include_tasks: inner.yml
+`;
+    const inner = "- name: need it\n  shell: test -e /tmp/inner-needed\n";
+    await lab.ok("plugin", "add", await lab.plugin("including", { "site.yml": site, "inner.yml": inner }));
+    assert.equal((await lab.p2prc("plugin", "run", "including", "box1")).exit, 2);
+    await lab.ok("exec", "box1", "--", "touch", "/tmp/inner-needed");
+    const { lines } = await lab.ok("plugin", "run", "including", "box1", "--resume");
+    assert.match(lines.join("\n"), /^box1 +✓ include_tasks +✓ need it$/mu);
+    assert.deepEqual((await lab.ok("exec", "box1", "--", "cat", "/tmp/counted")).lines, ["x"]);
+  });
+
+  test("ends in the sandbox what it ended here, and leaves what was sent into the background", async () => {
+    const site = `- hosts: all
+  gather_facts: false
+  tasks:
+    - name: serve
+      shell: sleep 4321
+      async: 5000
+      poll: 0
+    - name: hang
+      raw: trap '' INT TERM HUP; sleep 1234
+`;
+    await lab.ok("plugin", "add", await lab.plugin("stubborn", { "site.yml": site }));
+    const { exit, lines } = await lab.p2prc("plugin", "run", "stubborn", "box1", "--time-limit", "6s");
+    assert.equal(exit, 4, lines.join("\n"));
+    const sleeping = "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -xE '1234|4321' | sort -u";
+    assert.deepEqual((await lab.ok("exec", "box1", "--", "sh", "-c", sleeping)).lines, ["4321"]);
   });
 
   test("checks what would change and changes nothing, and ends what takes too long, or at Ctrl-C", async () => {
@@ -178,6 +213,33 @@ describe("p2prc plugin", { skip, timeout: 240_000 }, () => {
     assert.deepEqual((await lab.ok("exec", "box2", "--", "wc", "-l", "/run/p2prc/authorized_keys")).lines, [
       "1 /run/p2prc/authorized_keys",
     ]);
+  });
+
+  test("takes away what a run left that was killed, here and in the sandbox", async () => {
+    const site = `- hosts: all
+  gather_facts: false
+  tasks:
+    - name: wait
+      shell: touch /tmp/killed-waits; test -e /tmp/killed-enough || sleep 60
+`;
+    const folder = await lab.plugin("mortal", { "site.yml": site });
+    const archive = `${folder}.tar`;
+    assert.equal(spawnSync("tar", ["-cf", archive, "-C", folder, "."]).status, 0);
+    await lab.ok("plugin", "add", archive);
+    const running = await lab.start("plugin", "run", "mortal", "box2", "--yes");
+    await lab.ok("exec", "box2", "--", "sh", "-c", "until test -e /tmp/killed-waits; do sleep 0.2; done");
+    const left = await lab.entered();
+    const [{ pid, work } = { pid: 0, work: "" }] = left;
+    process.kill(pid, "SIGKILL");
+    await running.ended;
+    const keys = async () => (await lab.ok("exec", "box2", "--", "wc", "-l", "/run/p2prc/authorized_keys")).lines[0];
+    assert.equal(await keys(), "2 /run/p2prc/authorized_keys");
+    await access(join(work, "key"));
+    await lab.ok("exec", "box2", "--", "touch", "/tmp/killed-enough");
+    await lab.ok("plugin", "run", "mortal", "box2", "--yes");
+    assert.equal(await keys(), "1 /run/p2prc/authorized_keys");
+    await assert.rejects(access(work), { code: "ENOENT" });
+    assert.deepEqual([left.length, await lab.entered()], [1, []]);
   });
 
   test("is not confused by sandboxes that are called as Ansible calls something else", async () => {
@@ -282,6 +344,15 @@ class PluginLab implements AsyncDisposable {
     const said = await this.p2prc(...words);
     assert.equal(said.exit, 0, `${words.join(" ")}:\n${said.lines.join("\n")}`);
     return said;
+  }
+
+  /** The runs that say that a process works on them. */
+  async entered(): Promise<readonly { readonly pid: number; readonly work: string }[]> {
+    const runs = join(this.home, "plugin-runs");
+    const texts = await Promise.all(
+      (await readdir(runs)).map((id) => readFile(join(runs, id, "running.json"), "utf8").catch(() => "")),
+    );
+    return texts.flatMap((text) => (text === "" ? [] : [JSON.parse(text) as { pid: number; work: string }]));
   }
 
   /** A folder with these files. */

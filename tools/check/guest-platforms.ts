@@ -66,7 +66,7 @@ const allowed: Readonly<Record<string, string>> = {
   "src/daemon/status.ts": "a user id that was handed down, undefined where there is none",
   "src/network/listen-tcp.ts": "who holds a port is read where /proc is, and not said where it is not",
   "src/cli/plugin/targets.ts": "`sh` runs in the sandbox",
-  "src/plugin/run-plugin.ts": "the path is one of the sandbox",
+  "src/plugin/run-inside.ts": "the paths are of the sandbox",
   "src/plugin/confine.ts": "bubblewrap has been found before, so this is Linux; else a plugin of others is refused",
   "src/cli/service.ts": "a service for systemd is planned on Linux alone (install-plan.ts)",
 };

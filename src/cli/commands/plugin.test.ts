@@ -66,7 +66,7 @@ describe("ports of a run", () => {
 describe("the grid", () => {
   test("shows tasks by their marks, failures with their last lines, and nothing that moves the cursor", () => {
     const progress = new Progress(["box1", "box2"]);
-    progress.take({ kind: "task", task: 1, name: "apt\u001b[2J" });
+    progress.take({ kind: "task", task: 1, name: "apt\u001b[2J", start: "apt" });
     progress.take({ kind: "ok", host: "box1", task: 1, changed: true, code: 0, words: "" });
     progress.take({
       kind: "failed",

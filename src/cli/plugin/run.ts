@@ -32,7 +32,7 @@ const TIMED_OUT = 4;
 
 /** @returns an exit code @throws {Failure} what keeps it from the first task */
 export async function runNamedPlugin(client: Client, { store, ...wish }: RunWish, io: Io): Promise<number> {
-  const { findAnsible, parameterValues, portsAskedFor, RunBook } = await import("../../plugin/index.ts");
+  const { findAnsible, goOn, parameterValues, portsAskedFor, RunBook } = await import("../../plugin/index.ts");
   const plugin = await store.find(wish.plugin);
   await findAnsible(io.machine.environment["PATH"] ?? "");
   const targets = await targetsOf(client, wish.word, io);
@@ -104,12 +104,15 @@ async function run(client: Client, { wish, order, runs, before, startAt }: Order
 }
 
 function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" | "order">, io: Io): number {
-  const left = outcome.progress.unfinished().hosts;
+  const left = [...outcome.progress.unfinished().keys()];
   if (left.length === 0 && outcome.code === 0) return 0;
   const began = hasBegun(outcome);
   if (!began) for (const line of lastLines(outcome.tail)) io.err(line, "bad");
   if (outcome.timedOut)
     io.err(`it took longer than ${wish.timeLimitMs / 1_000} s and was ended; \`--time-limit\` gives it more`, "bad");
+  for (const name of outcome.goesOn) {
+    io.err(`what it was at may go on in ${name}; \`p2prc exec ${name} -- ps -e\` shows what runs there`, "warn");
+  }
   io.err(`all that Ansible said: ${outcome.log}`);
   const word = left.length === 1 ? left[0] : wish.word;
   if (left.length > 0) io.err(`again: p2prc plugin run ${order.plugin.name} ${word}${began ? " --resume" : ""}`);
@@ -200,16 +203,6 @@ async function askFirst(plugin: StoredPlugin, { store, yes }: Pick<RunWish, "sto
     });
   }
   await store.agree(plugin);
-}
-
-/** Where the last run was broken off, and the sandboxes that it had not finished. A plugin that has changed begins anew there. */
-function goOn(
-  before: Run | undefined,
-  { plugin, targets }: { readonly plugin: StoredPlugin; readonly targets: readonly Target[] },
-) {
-  if (before === undefined) return { targets, startAt: undefined };
-  const left = targets.filter(({ id }) => before.unfinished.includes(id));
-  return { targets: left, startAt: before.digest === plugin.digest ? before.startAt : undefined };
 }
 
 /** @throws {Failure} not-found */
