@@ -2,13 +2,13 @@
  * All tests, told as `node --test` tells them, with one summary at the end.
  *
  * Runs of Node's own runner feed its own reporter: what stands beside the source runs side by side, what has real processes
- * two files at a time, and what measures them one file after the other. A file that fails is run again by itself, since
+ * a few files at a time, and what measures them one file after the other. A file that fails is run again by itself, since
  * other programs share the machine; that it was is said at the end, like a skip. Skipped tests, and steps
- * of `./check` that failed before, come just before the summary, where nobody overlooks them.
+ * of `./check` that failed before, come just before the summary, where nobody overlooks them, after the files that took longest.
  */
 
 import { globSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { relative } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -27,14 +27,16 @@ export interface TestOptions {
 
 /** How fast, how long, under what load: two of them at once would measure each other. */
 const alone = ["test/e2e/{bombs,map,nat*,network,owner-side}.test.ts", "test/lab/**/*.test.ts"];
-/** Real processes, ports, engines: they wait more than they work, and more than two of them take all the memory. */
-const pairs = ["test/e2e/**/*.test.ts"];
+/** Real processes, ports, engines: they wait more than they work, and each takes some 2 GiB. */
+const few = ["test/e2e/**/*.test.ts"];
+const FEW = totalmem() > 16 * 2 ** 30 ? 3 : 2;
 const together = ["src/**/*.test.ts", "test/**/*.test.ts"];
 
 /** What depends on time fails now and then beside other programs, a defect every time. */
 const MAX_TRIES = 3;
 /** A file that hangs is broken off and named. The slowest takes a fraction of this. */
 const MAX_FILE_MS = 300_000;
+const SLOWEST = 12;
 /** And all of them together, so that whoever waits for the last line sees it. */
 const MAX_MS = 75 * 60_000;
 
@@ -46,10 +48,10 @@ export async function tests(options: TestOptions): Promise<boolean> {
 }
 
 async function* events({ quick, failedSteps }: TestOptions, report: Report): AsyncGenerator<TestEvent> {
-  const beside = globSync(together, { cwd: root, exclude: [...alone, ...pairs] });
+  const beside = globSync(together, { cwd: root, exclude: [...alone, ...few] });
   yield* report.passEach(beside, availableParallelism());
   if (!quick) {
-    yield* report.passEach(globSync(pairs, { cwd: root, exclude: alone }), 2);
+    yield* report.passEach(globSync(few, { cwd: root, exclude: alone }), FEW);
     yield* report.passEach(globSync(alone, { cwd: root }), 1);
   }
   for (const step of failedSteps) yield report.fail(`./check ${step}`, "it failed before the tests; see above");
@@ -85,6 +87,7 @@ const countNames = ["tests", "suites", "passed", "failed", "cancelled", "skipped
 class Report {
   readonly #skipped: string[] = [];
   readonly #again: string[] = [];
+  readonly #tookMs = new Map<string, number>();
   readonly #deadline = AbortSignal.timeout(MAX_MS);
   readonly #counts = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 };
   #topLevel = 0;
@@ -104,7 +107,11 @@ class Report {
     const outcomes = sorted.map((file) => ({ file, ...Promise.withResolvers<readonly TestEvent[]>() }));
     const waiting = outcomes.values();
     const work = async () => {
-      for (const { file, resolve, reject } of waiting) await eventsOf(file, this.#deadline).then(resolve, reject);
+      for (const { file, resolve, reject } of waiting) {
+        const begun = performance.now();
+        await eventsOf(file, this.#deadline).then(resolve, reject);
+        this.#tookMs.set(file, performance.now() - begun);
+      }
     };
     const working = Promise.all(Array.from({ length: atOnce }, work));
     const failed: string[] = [];
@@ -152,6 +159,8 @@ class Report {
   }
 
   *end(): Generator<TestEvent> {
+    const slowest = [...this.#tookMs].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST);
+    for (const [file, ms] of slowest) yield line(`slowest: ${file}: ${Math.round(ms / 1_000)} s`);
     for (const test of this.#again) yield line(`RUN AGAIN, since it failed: ${test}`);
     for (const test of this.#skipped) yield line(`SKIPPED ${test}`);
     const { tests, suites, passed, failed, cancelled, skipped, todo } = this.#counts;
