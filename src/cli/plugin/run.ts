@@ -8,6 +8,7 @@ import { cleanText, Failure } from "../../core/light.ts";
 import type { PluginOutcome, PluginStore, Run, StoredPlugin, Target, Values } from "../../plugin/index.ts";
 import { opensshKey } from "../../sandbox/light.ts";
 import { confirm, type Io, printJson } from "../io.ts";
+import { openAddresses } from "./addresses.ts";
 import { Grid } from "./grid.ts";
 import { choosePorts, makeReady, shellIn, targetsOf } from "./targets.ts";
 
@@ -97,7 +98,7 @@ async function run(client: Client, { wish, order, runs, before, startAt }: Order
     io.signal,
   );
   const addresses =
-    check || io.signal.aborted ? new Map<string, string[]>() : await openPorts(client, { ...order, outcome }, io);
+    check || io.signal.aborted ? new Map<string, string[]>() : await openAddresses(client, { ...order, outcome }, io);
   if (json) printJson(io, summaryOf(outcome, addresses));
   else if (hasBegun(outcome)) grid.end(outcome.progress, addresses);
   return tellEnd(outcome, { wish, order }, io);
@@ -155,36 +156,6 @@ function summaryOf(
     urls: addresses.get(host) ?? [],
   }));
   return { kind: "end", run: id, log, exit: code, timedOut, hosts };
-}
-
-type Done = Ordered["order"] & { readonly outcome: PluginOutcome };
-
-/** Those that its URLs lead to, on each sandbox where it came to its end. */
-async function openPorts(client: Client, { plugin, targets, ports, outcome }: Done, io: Io) {
-  const addresses = new Map<string, string[]>();
-  for (const { name, id } of targets) {
-    if (outcome.progress.hosts.find(({ host }) => host === name)?.done !== true) continue;
-    const urls: string[] = [];
-    for (const { port, path = "/" } of plugin.urls) {
-      const internal = ports[plugin.ports.findIndex((one) => one.name === port)];
-      if (internal === undefined) continue;
-      const { url, host, local } = await client.openPort(id, { internal }, io.signal);
-      const begin = url ?? `http://${host}:${local}/`;
-      urls.push(withPath(begin, path));
-    }
-    addresses.set(name, urls);
-  }
-  return addresses;
-}
-
-/** The path is the plugin's, the rest is not its to say: what lets one in stands in the query. */
-function withPath(begin: string, path: string): string {
-  const [, pathname = "/", query = "", fragment = ""] = /^([^?#]*)\??([^#]*)#?(.*)$/u.exec(path) ?? [];
-  const url = new URL(begin);
-  url.pathname = pathname;
-  for (const [name, value] of new URLSearchParams(query)) url.searchParams.append(name, value);
-  url.hash = fragment;
-  return url.href;
 }
 
 /** What it is, the first time that somebody else's plugin is run, and each time that it is another. @throws {Failure} not-allowed */
