@@ -57,11 +57,15 @@ export function openPunching(parts: Parts, scope: Scope): Punching {
     mayDial: (endpoint) => mayDialGossiped(endpoint, allowed),
     clock,
   });
-  outlook.udp = () => ({ port: canOpen(punch.state) ? udpPort(parts) : undefined, mapping: mappingOf(punch.state) });
+  outlook.udp = () => {
+    const [port, preferred] = canOpen(punch.state) ? [udpPort(parts), preferredPort(parts)] : [];
+    return { port, preferred, mapping: mappingOf(punch.state) };
+  };
   const subscriptions = [
     network.addPassage(punch),
     network.addPassage(foundByKey),
     own.changes.on(() => punch.setRole(roleOf(parts))),
+    parts.mapping.changes.on(() => punch.setRole(roleOf(parts))),
     punch.changes.on(() => tell(parts)),
   ];
   for (const subscription of subscriptions) scope.defer(() => subscription[Symbol.dispose]());
@@ -115,8 +119,13 @@ function roleOf(parts: Parts): PunchRole {
   return { answers: lending.listening, port: udpPort(parts), publicHost: lending.listening ? publicHost : undefined };
 }
 
+/** As the router opened it: its ends of the DHT are named by their ports outside. */
+function udpPort(parts: Parts): number {
+  return parts.mapping.udpFrom(preferredPort(parts));
+}
+
 /** The same number as of TCP where that is possible: one rule on a router is easier to understand than two. */
-function udpPort({ whereabouts }: Parts): number {
+function preferredPort({ whereabouts }: Parts): number {
   const tcp = whereabouts.port === 0 ? DEFAULT_PORT : whereabouts.port;
   const nth = tcp - DEFAULT_PORT;
   if (nth >= 0 && nth < NEIGHBOURS) return DEFAULT_PORT + nth * PORTS;

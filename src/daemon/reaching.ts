@@ -30,6 +30,8 @@ import type { Parts } from "./parts.ts";
 export interface UdpSide {
   /** The first port of its endpoints. */
   readonly port: number | undefined;
+  /** What that is to be, where no other node of this house has it on the router. */
+  readonly preferred: number | undefined;
   readonly mapping: Self["udpMapping"];
 }
 
@@ -60,7 +62,7 @@ type ReachingDeps = Omit<Parts, keyof Reached | "guests">;
 export function openReaching(deps: ReachingDeps, scope: Scope): Reached {
   const { clock, random, allowed, carrier, lending, whereabouts, addresses, config } = deps;
   const log = deps.log.with({ room: "nat" });
-  const outlook: Outlook = { udp: () => ({ port: undefined, mapping: undefined }) };
+  const outlook: Outlook = { udp: () => ({ port: undefined, preferred: undefined, mapping: undefined }) };
   const isPublic = (address: string) => allowed.includes(address) || classifyAddress(address) === "public";
   const mapping = new PortMapping(
     {
@@ -173,10 +175,15 @@ function candidatesOf(
 /** What routers should let in; nothing where none is in the way. */
 function wantedOf({ lending, whereabouts }: ReachingDeps, outlook: Outlook): Wanted | undefined {
   const { port: tcp, told } = whereabouts;
-  const { port } = outlook.udp();
+  const { preferred } = outlook.udp();
   const [four, six] = [isBehindRouter(whereabouts), told.filter(isIPv6)];
   if (!lending.listening || (!four && six.length === 0)) return undefined;
-  return { tcp, udp: port === undefined ? [] : Array.from({ length: DHT_PORTS }, (_, n) => port + n), four, six };
+  return {
+    tcp,
+    udp: preferred === undefined ? [] : Array.from({ length: DHT_PORTS }, (_, n) => preferred + n),
+    four,
+    six,
+  };
 }
 
 /** Its IPv4 addresses mean nothing outside: a LAN's, or a provider's. */

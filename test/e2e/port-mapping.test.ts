@@ -34,7 +34,7 @@ describe("ports on a router", { skip: whyNoNatLab(), timeout: 180_000 }, () => {
       const external = lab.router("attic").ip4;
       assert.deepEqual(four, {
         kind: "mapped",
-        ports: { method: way, gateway: gatewayOf(attic), tcp: 8088, udp: true, external },
+        ports: { method: way, gateway: gatewayOf(attic), tcp: 8088, udp: 8088, external },
       });
       assert.deepEqual(await forwardedTo(attic), FORWARDED);
       assert.equal((await rules()).includes(hex(attic.ip6)), family === 6);
@@ -53,8 +53,12 @@ describe("ports on a router", { skip: whyNoNatLab(), timeout: 180_000 }, () => {
       const second = spawn(desk, { ways: [way] });
       await second.says(/"kind":"(mapped|failed)"/, AbortSignal.timeout(WAIT_MS));
       const { four } = latest(second);
-      assert.ok(four.kind === "mapped" && four.ports.tcp !== 8088 && !four.ports.udp, JSON.stringify([way, four]));
-      assert.deepEqual(await forwardedTo(desk), [`tcp ${four.ports.tcp}`]);
+      assert.ok(
+        four.kind === "mapped" && four.ports.tcp !== 8088 && four.ports.udp === 8_152,
+        JSON.stringify([way, four]),
+      );
+      const row = [8_152, 8_153, 8_154, 8_155].map((port) => `udp ${port}`);
+      assert.deepEqual(await forwardedTo(desk), [`tcp ${four.ports.tcp}`, ...row]);
       second.kill("SIGTERM");
       await second.ended;
       assert.deepEqual([await forwardedTo(desk), await forwardedTo(attic)], [[], FORWARDED]);

@@ -95,7 +95,7 @@ describe("what it is told of another node", () => {
 const mappedThere: Mapped = {
   four: {
     kind: "mapped",
-    ports: { method: "UPnP", gateway: "192.168.0.1", tcp: 8088, udp: true, external: "20.9.9.9" },
+    ports: { method: "UPnP", gateway: "192.168.0.1", tcp: 8088, udp: 8088, external: "20.9.9.9" },
   },
   pinholes: [],
 };

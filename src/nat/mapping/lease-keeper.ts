@@ -8,8 +8,9 @@
 import { type Clock, type Log, type Random, within } from "../../base/index.ts";
 import { Failure } from "../../core/index.ts";
 import type { Gateway } from "./gateways.ts";
-import type { Lease, Mapper, OpenMapper, Protocol } from "./mapper.ts";
+import type { Lease, Mapper, OpenMapper } from "./mapper.ts";
 import type { MappingState } from "./state.ts";
+import { rowsOf } from "./udp-rows.ts";
 
 export interface LeaseKeeperDeps {
   readonly gateway: Gateway;
@@ -17,6 +18,8 @@ export interface LeaseKeeperDeps {
   /** Best first. */
   readonly openers: readonly OpenMapper[];
   readonly report: (state: MappingState) => void;
+  /** The first of the UDP ports that were opened last. */
+  readonly udpBefore: () => number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -24,6 +27,7 @@ export interface LeaseKeeperDeps {
 
 export interface Ports {
   readonly tcp: number;
+  /** In a row. Where one of them is taken on the router, others are: see `udp-rows.ts`. */
   readonly udp: readonly number[];
 }
 
@@ -91,7 +95,7 @@ interface Task {
 async function mapAll(mapper: Mapper, { deps, ports }: Task, signal: AbortSignal): Promise<Held> {
   const held: Held = { mapper, leases: [], renewAt: 0 };
   try {
-    await renew(held, ports, signal);
+    await renew(held, { deps, ports }, signal);
   } catch (error) {
     await giveBack(held, deps);
     throw error;
@@ -101,25 +105,34 @@ async function mapAll(mapper: Mapper, { deps, ports }: Task, signal: AbortSignal
 }
 
 /** All of it once more, by the same ports outside where they are to be had. @throws {Failure} */
-async function renew(held: Held, { tcp, udp }: Ports, signal: AbortSignal): Promise<void> {
+async function renew(held: Held, { deps, ports }: Task, signal: AbortSignal): Promise<void> {
   const { mapper } = held;
-  const before = (protocol: Protocol, port: number) =>
-    held.leases.find((lease) => lease.protocol === protocol && lease.port === port);
-  const main = await mapper.map({ protocol: "tcp", port: tcp }, before("tcp", tcp), signal);
-  held.leases = [main, ...held.leases.filter(({ protocol }) => protocol === "udp")];
-  const others: Lease[] = [];
+  const [before, ...udp] = held.leases;
+  const main = await mapper.map({ protocol: "tcp", port: ports.tcp }, before, signal);
+  held.leases = [main, ...udp];
+  for (const row of rowsOf(ports.udp, udp[0]?.port ?? deps.udpBefore())) {
+    if ((await mapRow(held, row, signal)) !== "taken") return;
+  }
+}
+
+/** The DHT's endpoints are of use only if all of them have their own ports outside. */
+async function mapRow(held: Held, row: readonly number[], signal: AbortSignal): Promise<"mapped" | "taken" | "failed"> {
+  const { mapper } = held;
   try {
-    for (const port of udp) {
-      const lease = await mapper.map({ protocol: "udp", port }, before("udp", port), signal);
-      others.push(lease);
+    for (const port of row) {
+      const before = held.leases.find((lease) => lease.protocol === "udp" && lease.port === port);
+      const lease = await mapper.map({ protocol: "udp", port }, before, signal);
+      held.leases = [...held.leases.filter((each) => each !== before), lease];
       if (lease.external !== port) throw new Failure("not-allowed", `UDP port ${port} is taken on the router`);
     }
+    return "mapped";
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    // The DHT's endpoints are of use only if all of them have their own ports outside.
-    for (const lease of others.splice(0)) await mapper.unmap(lease, signal);
-  } finally {
-    held.leases = [main, ...others];
+    for (const lease of held.leases.slice(1)) {
+      await mapper.unmap(lease, signal);
+      held.leases = held.leases.filter((each) => each !== lease);
+    }
+    return error.code === "not-allowed" ? "taken" : "failed";
   }
 }
 
@@ -130,7 +143,7 @@ function note(held: Held, { clock, gateway, report, log }: LeaseKeeperDeps): voi
   const [tcp, ...udp] = held.leases;
   if (tcp === undefined) return;
   const { method } = held.mapper;
-  const ports = { method, gateway: gateway.address, tcp: tcp.external, udp: udp.length > 0, external: tcp.address };
+  const ports = { method, gateway: gateway.address, tcp: tcp.external, udp: udp[0]?.external, external: tcp.address };
   log.info("the router opened ports", { ...ports });
   report({ kind: "mapped", ports });
 }
@@ -144,7 +157,7 @@ async function lookAfter(held: Held, { deps, ports }: Task, signal: AbortSignal)
       const isThere = await stillHolds(held, clock, signal);
       if (isThere && clock.now() < held.renewAt) continue;
       if (!isThere) report({ kind: "asking" });
-      await renew(held, ports, signal);
+      await renew(held, { deps, ports }, signal);
       note(held, deps);
     }
   } finally {

@@ -14,7 +14,7 @@ describe("PortMapping", () => {
     await lab.clock.advance(100);
     assert.deepEqual(lab.mapping.latest.four, {
       kind: "mapped",
-      ports: { method: "PCP", gateway: "192.168.0.1", tcp: 8088, udp: true, external: "20.7.7.7" },
+      ports: { method: "PCP", gateway: "192.168.0.1", tcp: 8088, udp: 8088, external: "20.7.7.7" },
     });
     assert.deepEqual([...lab.router.open.keys()], ["tcp 8088", "udp 8088", "udp 8089"]);
     await lab.close();
@@ -125,13 +125,41 @@ describe("PortMapping", () => {
     assert.deepEqual([lab.router.open.size, lab.mapping.latest.four.kind], [3, "mapped"]);
   });
 
-  test("takes another port where a program has that already, and no UDP then", async () => {
+  test("takes another port where a program has that already, and a row of UDP ports of which all are free", async () => {
     await using lab = new Lab();
-    lab.router.taken.add("tcp 8088").add("udp 8089");
+    lab.router.taken.add("tcp 8088").add("udp 8089").add("udp 8152");
     await lab.clock.advance(100);
     const { four } = lab.mapping.latest;
-    assert.ok(four.kind === "mapped" && four.ports.tcp === 9_000 && !four.ports.udp, JSON.stringify(four));
-    assert.deepEqual([...lab.router.open.keys()], ["tcp 9000"]);
+    assert.ok(four.kind === "mapped" && four.ports.tcp === 9_000 && four.ports.udp === 8_216, JSON.stringify(four));
+    assert.deepEqual([...lab.router.open.keys()], ["tcp 9000", "udp 8216", "udp 8217"]);
+    assert.deepEqual([lab.mapping.udpFrom(8_088), lab.mapping.udpFrom(8_092)], [8_216, 8_092]);
+  });
+
+  test("keeps the row that it had, when the router was rebooted and when it begins anew", async () => {
+    await using lab = new Lab();
+    lab.router.taken.add("udp 8088");
+    await lab.clock.advance(100_000);
+    lab.router.taken.clear();
+    const rows = () => [...lab.router.open.keys()].slice(1).join();
+    lab.router.open.clear();
+    lab.router.isDead = true;
+    await lab.clock.advance(30_000);
+    assert.equal(lab.mapping.udpFrom(8_088), 8_152, "what goes through them stays where it is");
+    lab.router.isDead = false;
+    await lab.clock.advance(60_000);
+    assert.equal(rows(), "udp 8152,udp 8153");
+    lab.mapping.again();
+    await lab.clock.advance(100);
+    assert.equal(rows(), "udp 8152,udp 8153");
+  });
+
+  test("goes without UDP where no row is free, and leaves nothing of those that it tried", async () => {
+    await using lab = new Lab();
+    for (let n = 0; n < 8; n++) lab.router.taken.add(`udp ${8_089 + 64 * n}`);
+    await lab.clock.advance(100);
+    const { four } = lab.mapping.latest;
+    assert.ok(four.kind === "mapped" && four.ports.udp === undefined, JSON.stringify(four));
+    assert.deepEqual([...lab.router.open.keys()], ["tcp 8088"]);
   });
 
   test("tries the next way where one refuses, and says in the router's words why none works", async () => {

@@ -9,6 +9,7 @@ import type { Gateway } from "./gateways.ts";
 import { keepLeases, type Ports } from "./lease-keeper.ts";
 import type { OpenMapper } from "./mapper.ts";
 import { type Mapped, type MappingState, unmapped } from "./state.ts";
+import { rowAt } from "./udp-rows.ts";
 
 /** What is to be reached from outside. */
 export interface Wanted extends Ports {
@@ -44,6 +45,7 @@ export class PortMapping {
   #latest: Mapped;
   #wake = Promise.withResolvers<void>();
   #mustBegin = false;
+  #udpBefore: number | undefined;
   /** The routers that are being asked. */
   #asked: readonly Gateway[] | undefined;
 
@@ -55,6 +57,11 @@ export class PortMapping {
 
   get latest(): Mapped {
     return this.#latest;
+  }
+
+  /** Where the row of UDP ports begins that prefers to begin at `first`: as a router opened it last, also while it is asked anew. */
+  udpFrom(first: number): number {
+    return rowAt(first, this.#udpBefore);
   }
 
   /** What is wanted changed, or who is asked may be another one by the same name: begins anew. */
@@ -137,7 +144,7 @@ export class PortMapping {
     ports: Ports,
     signal: AbortSignal,
   ): Promise<void> {
-    return keepLeases({ ...this.#deps, ...where }, ports, signal);
+    return keepLeases({ ...this.#deps, ...where, udpBefore: () => this.#udpBefore }, ports, signal);
   }
 
   #setPinhole(own: string, isOpen: boolean): void {
@@ -149,6 +156,7 @@ export class PortMapping {
   #set(latest: Mapped): void {
     if (JSON.stringify(latest) === JSON.stringify(this.#latest)) return;
     this.#latest = latest;
+    if (latest.four.kind === "mapped") this.#udpBefore = latest.four.ports.udp ?? this.#udpBefore;
     this.changes.publish(latest);
   }
 }

@@ -9,8 +9,8 @@ export interface MappedPorts {
   readonly gateway: string;
   /** Where connections to the own TCP port come in. Another one than here where a program had that already. */
   readonly tcp: number;
-  /** Whether all UDP ports were mapped to themselves. */
-  readonly udp: boolean;
+  /** The first of the UDP ports, all of which are mapped to themselves. Undefined: the router gave none. */
+  readonly udp: number | undefined;
   /** The address that the router says it has outside. It may lie, or be behind another NAT. */
   readonly external: string | undefined;
 }

@@ -87,7 +87,10 @@ describe("describeReach", () => {
 
   test("says that another program has the port", () => {
     const { findings } = describe_({ verdict: through("open"), ports: { ...ports, tcp: 9_000 } });
-    assert.equal(words(findings, "UPnP"), "mapped 9000 (8088 is another program's there) tcp+udp, verified by 2 peers");
+    const what = "mapped 9000 (8088 is taken there) tcp and 8088 udp, verified by 2 peers";
+    assert.equal(words(findings, "UPnP"), what);
+    const alone = describe_({ verdict: through("open"), ports: { ...ports, udp: undefined } });
+    assert.equal(words(alone.findings, "UPnP"), "mapped 8088 tcp, no UDP port, verified by 2 peers");
   });
 
   test("has a hint for each kind of NAT that is in the way", () => {
@@ -123,7 +126,7 @@ describe("describeReach", () => {
 const EXTERNAL = "20.7.7.7";
 const SIX = "2a00::2";
 const mapped: Candidate = { family: 4, from: undefined, port: 8088, udp: undefined, mapped: true };
-const ports: MappedPorts = { method: "UPnP", gateway: "192.168.0.1", tcp: 8088, udp: true, external: EXTERNAL };
+const ports: MappedPorts = { method: "UPnP", gateway: "192.168.0.1", tcp: 8088, udp: 8088, external: EXTERNAL };
 
 interface Scene extends Partial<Pick<Self, "told" | "udpMapping" | "isBehindNat">> {
   readonly verdict: Verdict;

@@ -138,8 +138,10 @@ function mappedFinding(
 ): ReachFinding {
   const { verdict, self, now } = facts;
   const { method: about, tcp } = ports;
-  const other = tcp === self.port ? "" : ` (${self.port} is another program's there)`;
-  const what = `mapped ${tcp}${other} tcp${ports.udp ? "+udp" : ""}`;
+  const other = tcp === self.port ? "" : ` (${self.port} is taken there)`;
+  const udp = ports.udp === undefined ? "" : ports.udp === tcp ? "+udp" : ` and ${ports.udp} udp`;
+  const lack = ports.udp === undefined && self.udpPort !== undefined ? ", no UDP port" : "";
+  const what = `mapped ${tcp}${other} tcp${udp}${lack}`;
   const found = verdict.addresses.find(({ origin, address }) => origin === "mapped" && !isIPv6(address));
   if (found?.finding === "verified") {
     const lie = isBehindAnother(ports, found) ? `, though the router says its address is ${ports.external}` : "";
