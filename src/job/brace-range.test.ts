@@ -14,6 +14,7 @@ describe("braces", () => {
     assert.deepEqual(expand("{-1..1}"), ["-1", "0", "1"]);
     assert.deepEqual(expand("{1..10..4}"), ["1", "5", "9"]);
     assert.deepEqual(expand("{a..c}"), ["a", "b", "c"]);
+    assert.deepEqual(expand("{e..a..2}"), ["e", "c", "a"]);
   });
 
   test("are lists, one in another, and the last one turns fastest", () => {

@@ -57,13 +57,16 @@ function partsAt(text: string, from: number): { readonly parts: readonly string[
   return undefined;
 }
 
+const LETTER = /^[a-zA-Z]$/;
+
 function wordsOf(parts: readonly string[]): Iterable<string> | undefined {
   const [only = ""] = parts;
   if (parts.length > 1) return parts;
-  const [, from, to, step = "1"] = /^(-?\d{1,15})\.\.(-?\d{1,15})(?:\.\.(-?\d{1,9}))?$/.exec(only) ?? [];
-  if (from !== undefined && to !== undefined) return numbers(from, to, Math.abs(Number(step)) || 1);
-  const [, first, last] = /^([a-zA-Z])\.\.([a-zA-Z])$/.exec(only) ?? [];
-  return first === undefined || last === undefined ? undefined : letters(first, last);
+  const [, from, to, step = "1"] =
+    /^(-?\d{1,15}|[a-zA-Z])\.\.(-?\d{1,15}|[a-zA-Z])(?:\.\.(-?\d{1,9}))?$/.exec(only) ?? [];
+  if (from === undefined || to === undefined || LETTER.test(from) !== LETTER.test(to)) return undefined;
+  const by = Math.abs(Number(step)) || 1;
+  return LETTER.test(from) ? letters(from, to, by) : numbers(from, to, by);
 }
 
 /** As wide as the wider of both ends, where one of them begins with a zero. @throws {RangeError} */
@@ -80,9 +83,9 @@ function* numbers(from: string, to: string, step: number): Generator<string> {
   }
 }
 
-function* letters(first: string, last: string): Generator<string> {
+function* letters(first: string, last: string, step: number): Generator<string> {
   const [from, to] = [first.charCodeAt(0), last.charCodeAt(0)];
-  for (let at = from; from <= to ? at <= to : at >= to; at += from <= to ? 1 : -1) yield String.fromCharCode(at);
+  for (let at = from; from <= to ? at <= to : at >= to; at += from <= to ? step : -step) yield String.fromCharCode(at);
 }
 
 function plain(text: string): string {

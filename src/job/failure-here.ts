@@ -10,7 +10,7 @@ export function failureHere(error: unknown, path: string): unknown {
   const place = `"${cleanText(path, 200)}"`;
   if (code === "ENOSPC" || code === "EDQUOT")
     return new Failure("disk-full", `no room is left on this machine for ${place}`, {
-      hint: "free some space (`df -h` shows where); nothing half-written is left under its final name",
+      hint: "free some space (`df -h` shows where)",
       cause: error,
     });
   const words = {

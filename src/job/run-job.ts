@@ -297,9 +297,7 @@ class JobRun {
 
   #nobodyLeft(): Failure {
     const why = [...this.#reasons].map(([box, words]) => `${box}: ${words}`).join("; ");
-    return new Failure("link-lost", `no sandbox is left to work in (${why})`, {
-      hint: `what was done is kept; go on with \`p2prc map --resume ${this.#parts.job.id}\``,
-    });
+    return new Failure("link-lost", `no sandbox is left to work in (${why})`, { hint: "what was done is kept" });
   }
 }
 

@@ -59,6 +59,7 @@ describe("a schedule", () => {
     }
     world.takeAll("a");
     assert.equal(world.lose("a", 0, false), "open", "it had not begun: that was not its doing");
+    assert.equal(world.schedule.retried, 2, "nor was it tried");
     world.takeAll("a");
     assert.equal(world.lose("a", 0, true), "failed");
   });

@@ -129,7 +129,7 @@ export class Schedule implements HedgeNews {
 
   /** @param forGood trying again would change nothing */
   failed(attempt: Attempt, { forGood }: { readonly forGood: boolean }): Settled {
-    return this.#ended(attempt, (live) => {
+    return this.#ended(attempt, true, (live) => {
       live.failedOn.add(attempt.box);
       live.failures++;
       return forGood || live.failures > this.#retries;
@@ -138,15 +138,12 @@ export class Schedule implements HedgeNews {
 
   /** Its box went away under it. @param started whether it may have been the cause */
   lost(attempt: Attempt, { started }: { readonly started: boolean }): Settled {
-    return this.#ended(attempt, (live) => {
-      if (started) live.losses++;
-      return live.losses >= MAX_LOSSES;
-    });
+    return this.#ended(attempt, started, (live) => ++live.losses >= MAX_LOSSES);
   }
 
   /** It was called off. Where nobody else has its task, that is as it was before. */
   calledOff(attempt: Attempt): void {
-    this.#ended(attempt, () => false);
+    this.#ended(attempt, true, () => false);
   }
 
   /** Starts nothing more; what was given ahead is called off. */
@@ -157,12 +154,13 @@ export class Schedule implements HedgeNews {
     this.nudge();
   }
 
-  #ended(attempt: Attempt, isOver: (live: Live) => boolean): Settled {
+  /** @param tried whether it was more than given ahead */
+  #ended(attempt: Attempt, tried: boolean, isOver: (live: Live) => boolean): Settled {
     const live = this.#live.get(attempt.n);
     const mine = live?.attempts.delete(attempt) === true; // else somebody took it over
     let over = false;
     if (live !== undefined && mine && !live.claimed) {
-      const counts = !attempt.signal.aborted;
+      const counts = tried && !attempt.signal.aborted;
       const hopeless = counts && isOver(live);
       over = hopeless && live.attempts.size === 0; // else another may still do it
       if (over) this.#live.delete(attempt.n);
@@ -172,7 +170,7 @@ export class Schedule implements HedgeNews {
     return { kind: over ? "failed" : "open" };
   }
 
-  /** One that was only called off was not tried: it is as if it had never been taken. */
+  /** One that was only called off, or that had not begun, was not tried: it is as if it had never been taken. */
   #putBack(n: number, tried: boolean): void {
     if (tried) {
       this.retried++;

@@ -90,6 +90,15 @@ describe("p2prc map", () => {
     assert.match((await world.map("--resume", job)).out.join("\n"), /all 3 tasks of \w+ are done already/);
   });
 
+  test("says how to go on where this machine, or the last sandbox, is what failed", async () => {
+    const world = new World(folder, async () => ({ outs: ["x"] }));
+    world.box("box1").refuses = new Failure("not-found", "no such sandbox");
+    const { exit, err } = await world.map("--on", "box1", "--args", "x", "--", "do");
+    assert.equal(exit, 4);
+    assert.match(err.join("\n"), /no sandbox is left to work in/);
+    assert.match(err.join("\n"), /hint: what was done is kept, then go on with `p2prc map --resume \w{4}`/);
+  });
+
   test("lists jobs and forgets them", async () => {
     const world = new World(folder, async () => ({}));
     await world.map("--on", "box1", "--args", "x", "--", "echo", "{in}");
@@ -194,9 +203,11 @@ class World {
   }
 
   /** What `box-exec:` leads to: frames around the bytes of a worker. */
-  #connect(target: string): Duplex {
+  #connect(target: string): Duplex | Failure {
+    const inside = this.box(target.replace("box-exec:id-", ""));
+    if (inside.refuses !== undefined) return inside.refuses;
     const [near, far] = duplexPair();
-    void this.#serve(far, this.box(target.replace("box-exec:id-", "")));
+    void this.#serve(far, inside);
     return near;
   }
 

@@ -69,12 +69,9 @@ async function ran({ job, left, open, client }: Performance, io: Io): Promise<Ta
     return await runJob(deps, { job, boxes: open.boxes, left, draining: io.signal }, stop.signal);
   } catch (error) {
     if (latest !== undefined && stop.signal.aborted) return latest;
-    if (error instanceof Failure && error.code === "disk-full")
-      throw new Failure("disk-full", error.message, {
-        hint: `free some space, then go on with \`p2prc map --resume ${job.id}\``,
-        cause: error,
-      });
-    throw error;
+    if (!(error instanceof Failure)) throw error;
+    const hints = [error.hint, `go on with \`p2prc map --resume ${job.id}\``].filter((hint) => hint !== undefined);
+    throw new Failure(error.code, error.message, { hint: hints.join(", then "), cause: error });
   }
 }
 
