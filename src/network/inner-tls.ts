@@ -152,7 +152,9 @@ export class InnerTls {
 /** What the relay says; only its words are used. */
 function whyEnded({ lastWord }: Cushion, remote: string): Failure | undefined {
   if (lastWord === undefined) return undefined;
-  return new Failure("link-lost", `the relay ended the link ${remote}: ${formatLastWord(lastWord)}`, {
-    hint: "ask the owner of the relay for an invite (`p2prc invite`), or for a longer one",
+  const isGuests = lastWord.whose === "guest" || lastWord.whose === "trusted" || lastWord.whose === "all";
+  const more = isGuests ? "" : "; for those whom its owner invites it is more";
+  return new Failure("link-lost", `the relay ended the link ${remote}: ${formatLastWord(lastWord)}${more}`, {
+    hint: isGuests ? "try again" : "ask the owner of the relay for an invite: `p2prc invite --relay` there",
   });
 }
