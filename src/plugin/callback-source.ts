@@ -53,7 +53,6 @@ class CallbackModule(CallbackBase):
         self._events = os.fdopen(fd, "w", encoding="utf-8", errors="replace")
         self._count = 0
         self._numbers = {}
-        self._start = ""
 
     def _tell(self, kind, **facts):
         self._events.write(json.dumps({"kind": kind, **facts}) + "\n")
@@ -80,9 +79,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._count += 1
         self._numbers[task._uuid] = self._count
-        if not isinstance(task, Handler):
-            self._start = written(standing(task))
-        self._tell("task", task=self._count, name=task.get_name().strip(), start=self._start)
+        # A handler is called by tasks alone.
+        start = "" if isinstance(task, Handler) else written(standing(task))
+        self._tell("task", task=self._count, name=task.get_name().strip(), start=start)
 
     v2_playbook_on_handler_task_start = lambda self, task: self.v2_playbook_on_task_start(task, False)
 

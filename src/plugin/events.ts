@@ -13,7 +13,7 @@ const PlaybookEvent = Type.Union([
     kind: Type.Literal("task"),
     task: Task,
     name: Name,
-    /** The one to begin at, to come by here again: what stands in the playbook itself. */
+    /** The one to begin at, to come by here again: what stands in the playbook itself. Empty: nothing but the first. */
     start: Name,
   }),
   Type.Object({ kind: Type.Literal("started"), host: Host, task: Task }),

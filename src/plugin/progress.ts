@@ -49,20 +49,21 @@ export class Progress {
     this.#hosts.set(event.host, after(before, event));
   }
 
-  /** The hosts that have not come to the end, each with the task to begin at. Undefined: it has begun none. */
+  /** The hosts that have not come to the end, each with the task to begin at. Undefined: the first. */
   unfinished(): ReadonlyMap<string, string | undefined> {
     const hosts = this.hosts.filter(({ done }) => done !== true);
     return new Map(
       hosts.map(({ host, failure, cells }) => {
         const task = failure?.task ?? openTask(cells);
-        return [host, task === undefined ? undefined : this.#tasks.get(task)?.start];
+        const { start = "" } = (task === undefined ? undefined : this.#tasks.get(task)) ?? {};
+        return [host, start === "" ? undefined : start];
       }),
     );
   }
 
   /** The tasks that can be begun at, in their order. */
   starts(): readonly string[] {
-    return [...new Set([...this.#tasks.values()].map(({ start }) => start))];
+    return [...new Set([...this.#tasks.values()].map(({ start }) => start))].filter((start) => start !== "");
   }
 }
 

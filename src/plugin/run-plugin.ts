@@ -107,6 +107,7 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
     const ended = end.timedOut || signal.aborted;
     return {
       ...end,
+      tail: end.tail.replaceAll(join(own ? work : WORK, "plugin", "/"), ""), // a folder that is gone then
       run: id,
       log,
       progress,

@@ -118,12 +118,15 @@ describe("events of a playbook", () => {
     progress.take({ kind: "host", host: "box2", done: false, changed: 0 });
     progress.take({ kind: "host", host: "another", done: false, changed: 0 });
     assert.deepEqual(progress.unfinished(), new Map([["box2", "include_tasks"]]));
-    assert.deepEqual(progress.starts(), ["apt", "include_tasks"]);
     assert.deepEqual(progress.hosts[1]?.failure, { task: 2, words: "no such package", code: 100 });
     assert.deepEqual(progress.hosts[1]?.cells, [
       { task: 1, state: "ok" },
       { task: 2, state: "failed" },
     ]);
+    progress.take({ kind: "task", task: 3, name: "a handler", start: "" });
+    result("box2", 3, "failed");
+    assert.deepEqual(progress.unfinished(), new Map([["box2", undefined]]));
+    assert.deepEqual(progress.starts(), ["apt", "include_tasks"]);
   });
 });
 

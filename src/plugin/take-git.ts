@@ -17,6 +17,8 @@ export interface GitOptions {
   readonly clock: Clock;
   /** @default 120_000 */
   readonly timeLimitMs?: number;
+  /** In which nothing new comes. @default 30_000 */
+  readonly silenceMs?: number;
   /** Of what is fetched, packed. @default 256 MiB */
   readonly maxBytes?: number;
 }
@@ -42,14 +44,12 @@ export function parseGitPlace(place: string): GitPlace | undefined {
 export async function takeGit(
   { url, ref }: GitPlace,
   to: string,
-  { clock, timeLimitMs = 120_000, maxBytes = 256 * 1_024 ** 2, signal }: GitOptions & { readonly signal: AbortSignal },
+  { signal, ...options }: GitOptions & { readonly signal: AbortSignal },
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "p2prc-git-"));
   const done = new AbortController();
   const stop = new AbortController();
-  const watching = watch(folder, { clock, timeLimitMs, maxBytes, url }, done.signal).catch((error: unknown) =>
-    stop.abort(error),
-  );
+  const watching = watch(folder, { ...options, url }, done.signal).catch((error: unknown) => stop.abort(error));
   const within = AbortSignal.any([signal, stop.signal]);
   try {
     const git = (...args: readonly string[]) => run(["--git-dir", folder, ...args], within);
@@ -148,25 +148,25 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   };
 }
 
-/** Fails when it takes too long or too much room. */
+/** Fails when it takes too long or too much room, or stands still. */
 async function watch(
   folder: string,
-  {
-    clock,
-    timeLimitMs,
-    maxBytes,
-    url,
-  }: Required<Pick<GitOptions, "clock" | "timeLimitMs" | "maxBytes">> & { url: string },
+  { clock, url, ...limits }: GitOptions & { readonly url: string },
   signal: AbortSignal,
 ): Promise<void> {
+  const { timeLimitMs = 120_000, silenceMs = 30_000, maxBytes = 256 * 1_024 ** 2 } = limits;
   const end = clock.now() + timeLimitMs;
+  let last = { size: 0, at: clock.now() };
   while (!signal.aborted) {
     await clock.sleep(LOOK_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
-    if (clock.now() > end) {
-      throw new Failure("timed-out", `"${cleanText(url, 120)}" did not answer within ${timeLimitMs / 1_000} s`);
+    const [size, at] = [await sizeOf(folder), clock.now()];
+    if (size !== last.size) last = { size, at };
+    if (at > end || at > last.at + silenceMs) {
+      const ms = at > end ? timeLimitMs : silenceMs;
+      throw new Failure("timed-out", `"${cleanText(url, 120)}" did not answer within ${ms / 1_000} s`);
     }
-    if ((await sizeOf(folder)) > maxBytes) {
+    if (size > maxBytes) {
       throw new Failure("too-large", `the repository has over ${Math.round(maxBytes / 1_024 ** 2)} MiB`);
     }
   }

@@ -149,6 +149,10 @@ describe("a plugin's repository", {
     const place = { url: `https://127.0.0.1:${silent.port}/x`, ref: "HEAD" };
     const late = { clock: systemClock, timeLimitMs: 300, signal };
     await assert.rejects(takeGit(place, join(folder, "to"), late), { code: "timed-out" });
+    const silence = { clock: systemClock, silenceMs: 300, signal };
+    await assert.rejects(takeGit(place, join(folder, "to"), silence), {
+      message: `"${place.url}" did not answer within 0.3 s`,
+    });
     const large = { clock: systemClock, maxBytes: 1, signal };
     await assert.rejects(takeGit(place, join(folder, "to"), large), { code: "too-large" });
     const left = new AbortController();

@@ -107,8 +107,7 @@ async function run(client: Client, { wish, order, runs, before, startAt }: Order
 function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" | "order">, io: Io): number {
   const left = [...outcome.progress.unfinished().keys()];
   if (left.length === 0 && outcome.code === 0) return 0;
-  const began = hasBegun(outcome);
-  if (!began) for (const line of lastLines(outcome.tail)) io.err(line, "bad");
+  if (!hasBegun(outcome)) for (const line of lastLines(outcome.tail)) io.err(line, "bad");
   if (outcome.timedOut)
     io.err(`it took longer than ${wish.timeLimitMs / 1_000} s and was ended; \`--time-limit\` gives it more`, "bad");
   for (const name of outcome.goesOn) {
@@ -116,7 +115,8 @@ function tellEnd(outcome: PluginOutcome, { wish, order }: Pick<Ordered, "wish" |
   }
   io.err(`all that Ansible said: ${outcome.log}`);
   const word = left.length === 1 ? left[0] : wish.word;
-  if (left.length > 0) io.err(`again: p2prc plugin run ${order.plugin.name} ${word}${began ? " --resume" : ""}`);
+  // What was only looked at is kept nowhere.
+  if (left.length > 0 && !wish.check) io.err(`again: p2prc plugin run ${order.plugin.name} ${word} --resume`);
   return exitCodeOf(outcome, io);
 }
 
@@ -142,7 +142,7 @@ function lastLines(tail: string): readonly string[] {
     .split("\n")
     .filter((line) => line.trim() !== "")
     .slice(0, 12)
-    .map((line) => cleanText(line, 300));
+    .map((line) => `${/^ */u.exec(line)?.[0] ?? ""}${cleanText(line, 300)}`); // Ansible points with a ^
 }
 
 function summaryOf(
