@@ -150,6 +150,23 @@ describe("p2prc map", () => {
     const body = world.lab.asked.find(({ route }) => route === "POST /v1/boxes")?.body;
     assert.equal((body as { near: boolean }).near, true);
   });
+
+  test("removes the sandboxes that a run left which was killed, also where nothing else is to be done", async () => {
+    const world = new World(folder, async () => ({}));
+    await world.map("--count", "1", "--args", "x", "--", "do", "{in}");
+    const [job = ""] = await readdir(join(folder, "home/jobs"));
+    const removals = () => world.lab.asked.filter(({ route }) => route === "DELETE /v1/boxes/id-map1").length;
+    assert.equal(removals(), 1);
+    await writeFile(join(folder, "home/jobs", job, "boxes"), "id-map1\n");
+    for (const expected of [2, 2]) {
+      assert.match((await world.map("--resume", job)).out.join("\n"), /all 1 tasks .* done already/);
+      assert.equal(removals(), expected);
+    }
+    await rm(join(folder, "home/jobs", job, "journal"));
+    await writeFile(join(folder, "home/jobs", job, "boxes"), "id-map1\n");
+    assert.equal((await world.map("--resume", job, "--on", "box1")).exit, 0);
+    assert.equal(removals(), 3);
+  });
 });
 
 /** A daemon with two sandboxes, both in a group, and one that it makes. */

@@ -1,9 +1,12 @@
 /** The sandboxes that a job runs in: those that are there, by name or in groups, or some of its own, which go with it. */
 
+import { appendFileSync, existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { within } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
-import type { JobBox, Where } from "../../job/index.ts";
+import type { Job, JobBox } from "../../job/index.ts";
 import type { Box, TouchRequest } from "../../sandbox/index.ts";
 import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";
@@ -19,33 +22,47 @@ const KEPT_SHARE = 4;
 const REMOVE_MS = 10_000;
 
 /** @throws {Failure} not-found, … */
-export async function openBoxes(
-  client: Client,
-  { where, slots }: { readonly where: Where; readonly slots: number | undefined },
-  io: Io,
-): Promise<JobBoxes> {
+export async function openBoxes(client: Client, job: Job, io: Io): Promise<JobBoxes> {
+  const { where, folder } = job;
+  const { slots } = job.spec;
   if (where.kind === "on") {
     const found = await namedBoxes(client, where.names, io);
     return { boxes: found.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: async () => undefined };
   }
   io.insisted(); // the second Ctrl-C does not end us before they are removed; a third one does
   const own: Box[] = [];
-  const remove = async () => {
-    await Promise.all(own.map(({ sandbox }) => removeOwn(client, sandbox.id, io)));
+  const onBox = (box: Box) => {
+    own.push(box);
+    appendFileSync(join(folder, OWN), `${box.sandbox.id}\n`);
   };
   try {
     io.progress(`starting ${where.count} sandboxes`);
     const request = { name: "map", ...where.request } as TouchRequest;
-    const group = undefined;
-    await startBoxes(client, { request, count: where.count, group, onBox: (box) => own.push(box) }, io);
+    await startBoxes(client, { request, count: where.count, group: undefined, onBox }, io);
     if (own.length === 0)
       throw new Failure("unreachable", "no sandbox could be started", { hint: "what went wrong stands above" });
     io.signal.throwIfAborted();
   } catch (error) {
-    await remove();
+    await removeOwn(client, job, io);
     throw error;
   }
-  return { boxes: own.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: remove };
+  return { boxes: own.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: () => removeOwn(client, job, io) };
+}
+
+/** Ids of those that were made for a job and are not removed yet, a line each: who was killed in the middle left them. */
+const OWN = "boxes";
+
+export function hasOwn({ folder }: Job): boolean {
+  return existsSync(join(folder, OWN));
+}
+
+/** Also after Ctrl-C, and those of a run that was killed. */
+export async function removeOwn(client: Client, job: Job, io: Io): Promise<void> {
+  if (!hasOwn(job)) return;
+  const path = join(job.folder, OWN);
+  const ids = (await readFile(path, "utf8")).split("\n").filter((id) => id !== "");
+  await Promise.all(ids.map((id) => removeOne(client, id, io)));
+  await rm(path);
 }
 
 async function namedBoxes(client: Client, names: readonly string[], io: Io): Promise<readonly Box[]> {
@@ -68,8 +85,7 @@ function jobBox({ sandbox, node }: Box, slots: number | undefined): JobBox {
   };
 }
 
-/** Also after Ctrl-C. */
-async function removeOwn(client: Client, id: string, io: Io): Promise<void> {
+async function removeOne(client: Client, id: string, io: Io): Promise<void> {
   const late = () => new Failure("timed-out", "our own daemon does not answer");
   try {
     const limit = { clock: io.clock, timeoutMs: REMOVE_MS, late };

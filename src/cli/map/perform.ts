@@ -9,7 +9,7 @@ import { sandboxCount } from "../boxes.ts";
 import { plural } from "../format.ts";
 import { type Io, printJson } from "../io.ts";
 import { openChannel } from "./channel.ts";
-import { type JobBoxes, openBoxes } from "./job-boxes.ts";
+import { hasOwn, type JobBoxes, openBoxes, removeOwn } from "./job-boxes.ts";
 import { formatFailure, formatOutcome, formatProgress, formatSummary } from "./show.ts";
 
 interface Place {
@@ -37,9 +37,11 @@ export async function performJob(job: Job, { home, json }: Place, io: Io): Promi
   if (left.changed.length > 0)
     io.err(`${plural(left.changed.length, "input")} changed since the task was done: it is done again`, "warn");
   const began = io.clock.now();
-  if (left.todo.length === 0) return await nothingLeft(job, json, io);
+  if (left.todo.length === 0 && !hasOwn(job)) return nothingLeft(job, json, io);
   await using client = await io.open({ home });
-  await using open = await openBoxes(client, { where: job.where, slots: job.spec.slots }, io);
+  await removeOwn(client, job, io);
+  if (left.todo.length === 0) return nothingLeft(job, json, io);
+  await using open = await openBoxes(client, job, io);
   io.err(`job ${job.id}: ${plural(left.todo.length, "task")}, ${sandboxCount(open.boxes.length)}`, "dim");
   const tally = await ran({ job, left, open, client }, io);
   const tookMs = io.clock.now() - began;
@@ -97,7 +99,7 @@ function stopping(io: Io): Disposable & { readonly signal: AbortSignal } {
   };
 }
 
-async function nothingLeft({ id, inputs }: Job, json: boolean, io: Io): Promise<number> {
+function nothingLeft({ id, inputs }: Job, json: boolean, io: Io): number {
   if (json) printJson(io, { job: id, tasks: inputs.length, done: inputs.length, failed: 0 });
   else io.out(`all ${inputs.length} tasks of ${id} are done already`);
   return 0;
