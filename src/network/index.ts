@@ -6,9 +6,9 @@ export { type Errand, openErrand } from "./errand.ts";
 export { type Identity, identityFromSeed } from "./identity.ts";
 export {
   type Brought,
+  type Ended,
   type InnerDial,
   InnerTls,
-  type InnerTlsDeps,
   type InnerTlsOptions,
   type Passed,
 } from "./inner-tls.ts";

@@ -8,10 +8,10 @@ import { Arrivals, Relay, RelayedWays, type RelayOptions, type RelayRank } from 
 import {
   Answering,
   type Dialable,
+  type Ended,
   type Identity,
   identityFromSeed,
   InnerTls,
-  type InnerTlsDeps,
   type InnerTlsOptions,
   Network,
   type Pipe,
@@ -52,7 +52,7 @@ export class RelayNode implements AsyncDisposable {
   /** Whom it asked to pass others on to it. */
   readonly chosen = new Set<NodeId>();
   /** What relays ended by limits of theirs. */
-  readonly limits: Parameters<NonNullable<InnerTlsDeps["onLimit"]>>[0][] = [];
+  readonly limits: Ended[] = [];
   #endpoint: Dialable["endpoints"] = [];
 
   static async open(options: RelayNodeOptions = {}): Promise<RelayNode> {
@@ -70,7 +70,7 @@ export class RelayNode implements AsyncDisposable {
     const log = silentLog;
     this.network = this.#scope.own(new Network({ id, carrier, answering, clock, log, isTrusted: () => true, isKnown }));
     const { network } = this;
-    this.inner = new InnerTls({ identity, clock, onLimit: (ended) => void this.limits.push(ended) }, options.inner);
+    this.inner = new InnerTls({ identity, clock, onLimit: (ended) => this.#hitLimit(ended) }, options.inner);
     const existing = (other: NodeId) => network.existing(other);
     this.relay = this.#scope.own(
       new Relay({ existing, rankOf, groupOf: () => undefined, lends: () => true, clock, log }, options.relay),
@@ -104,6 +104,11 @@ export class RelayNode implements AsyncDisposable {
       },
       (tunnel) => void openTunnel(rows, tunnel),
     );
+  }
+
+  #hitLimit(ended: Ended): void {
+    this.limits.push(ended);
+    this.network.noteEnd(ended.peer, ended.path, ended.why);
   }
 
   get id(): NodeId {

@@ -117,6 +117,8 @@ describe("a relay", { timeout: 20_000 }, () => {
       const [limit, ...more] = node.limits;
       assert.deepEqual([limit?.peer, limit?.path.via, more], [peer.id, street.garage.id, []]);
       assert.match(limit?.why.message ?? "", /it passes on 64KiB at a time for a stranger/);
+      const told = node.network.attempts(peer.id).at(-1);
+      assert.deepEqual([told?.path, told?.outcome, told?.reason], ["relayed", "link-lost", limit?.why.message]);
     }
     await until(() => street.garage.relay.counts.streams === 0);
     const { overQuota, bytes } = street.garage.relay.counts;
