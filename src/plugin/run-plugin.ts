@@ -33,6 +33,7 @@ export interface RunPluginDeps {
   readonly shell: (target: Target, line: string, signal: AbortSignal) => Promise<string>;
   readonly makeKey: () => { readonly publicLine: string; readonly privateFile: string };
   readonly onEvent: (event: PlaybookEvent, progress: Progress) => void;
+  readonly warn: (words: string) => void;
 }
 
 export interface PluginWish extends Omit<RunFiles, "sshConfig"> {
@@ -193,9 +194,12 @@ async function behindWalls(deps: RunPluginDeps, walled: Walled, signal: AbortSig
   scope.defer(async () => void (await onAll(deps, { targets, line: takeKeys([id]) })));
   await Promise.all(
     targets.map(async (target) => {
-      const others = runsIn(await deps.shell(target, line, signal)).filter((run) => run !== id);
-      const over = await deps.runs.over(others);
-      if (over.length > 0) await deps.shell(target, takeKeys(over), signal);
+      try {
+        await soon(deps.clock, (putting) => enter(deps, { id, target, line }, putting), signal);
+      } catch (error) {
+        if (!(error instanceof Failure) || targets.length === 1) throw error;
+        deps.warn(`${target.name}: ${error.message}`); // Ansible cannot reach it then, and goes on with the others
+      }
     }),
   );
   const env = {
@@ -205,6 +209,17 @@ async function behindWalls(deps: RunPluginDeps, walled: Walled, signal: AbortSig
     ...LOCALE,
   };
   return { argv: [...argv, program, ...rest], env, user };
+}
+
+/** Puts the key of the run into a sandbox, and takes away those of runs that are over. @throws {Failure} */
+async function enter(
+  { runs, shell }: Pick<RunPluginDeps, "runs" | "shell">,
+  { id, target, line }: { readonly id: string; readonly target: Target; readonly line: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const others = runsIn(await shell(target, line, signal)).filter((run) => run !== id);
+  const over = await runs.over(others);
+  if (over.length > 0) await shell(target, takeKeys(over), signal);
 }
 
 /** Plugins of others run on Linux alone, where there is one. */
@@ -226,20 +241,22 @@ async function endInside(
   return await onAll(deps, { targets: targets.filter(({ name }) => unfinished.has(name)), line: endCommands(id) });
 }
 
-/** A sandbox that does not answer must not keep us. */
-const PARTING_MS = 10_000;
-
 /** Also after Ctrl-C. @returns the sandboxes in which it could not be done */
 async function onAll(
   { clock, shell }: Pick<RunPluginDeps, "clock" | "shell">,
   { targets, line }: { readonly targets: readonly Target[]; readonly line: string },
 ): Promise<readonly string[]> {
-  const late = () => new Failure("timed-out", "it does not answer");
   const { signal } = new AbortController();
   const done = await Promise.allSettled(
-    targets.map((target) =>
-      within({ clock, timeoutMs: PARTING_MS, late }, (ending) => shell(target, line, ending), signal),
-    ),
+    targets.map((target) => soon(clock, (parting) => shell(target, line, parting), signal)),
   );
   return targets.filter((_, index) => done[index]?.status === "rejected").map(({ name }) => name);
+}
+
+/** One that is frozen says nothing. */
+const ANSWER_MS = 10_000;
+
+async function soon<T>(clock: Clock, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = () => new Failure("timed-out", "it does not answer");
+  return await within({ clock, timeoutMs: ANSWER_MS, late }, work, signal);
 }

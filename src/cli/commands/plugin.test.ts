@@ -5,10 +5,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { CliLab } from "../../../test/support/cli-lab.ts";
 import { box } from "../../../test/support/inside-lab.ts";
-import { Progress } from "../../plugin/index.ts";
+import { VirtualClock } from "../../../test/support/virtual-clock.ts";
+import type { Client } from "../../client/index.ts";
+import { Failure } from "../../core/light.ts";
+import { Progress, type StoredPlugin, type Target } from "../../plugin/index.ts";
 import type { Io } from "../io.ts";
 import { Grid } from "../plugin/grid.ts";
-import { choosePorts } from "../plugin/targets.ts";
+import { choosePorts, makeReady } from "../plugin/targets.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -50,6 +53,58 @@ describe("p2prc plugin", () => {
     });
   }
 });
+
+describe("sandboxes of a run", () => {
+  const targets = ["box1", "box2", "box3"].map((name) => ({ id: name, name }) as Target);
+  const plugin = { form: "manifest", needs: {} } as StoredPlugin;
+  const client = { exec: async (id: string) => await inside(id) } as unknown as Client;
+  const ready = (ids: readonly string[], io: Io) => {
+    const named = targets.filter(({ id }) => ids.includes(id));
+    return makeReady(client, { plugin, playbook: "", targets: named, anyway: false, check: false }, io);
+  };
+
+  test("are looked into, and left to Ansible where some do not answer", async () => {
+    const lab = new LookLab();
+    const done = ready(["box1", "box2", "box3"], lab.io);
+    await lab.clock.advance(20_001);
+    await done;
+    assert.deepEqual(lab.said, ["box2: attic does not answer", "box3: box3 does not answer"]);
+  });
+
+  test("are refused where none answers", async () => {
+    const lab = new LookLab();
+    await assert.rejects(ready(["box2"], lab.io), { code: "unreachable" });
+    const late = assert.rejects(ready(["box3"], lab.io), { code: "timed-out", message: "box3 does not answer" });
+    await lab.clock.advance(20_001);
+    await late;
+    assert.deepEqual(lab.said, []);
+  });
+
+  /** box1 answers, box2 cannot be reached, box3 is frozen. */
+  async function inside(id: string) {
+    if (id === "box2") throw new Failure("unreachable", "attic does not answer");
+    return {
+      send: async () => undefined,
+      frames: async function* () {
+        if (id === "box3") await new Promise(() => undefined);
+        yield { kind: "stdout", content: Buffer.from("users 65536\npython\n") };
+        yield { kind: "end", content: Buffer.from('{"code":0}') };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+});
+
+class LookLab {
+  readonly clock = new VirtualClock();
+  readonly said: string[] = [];
+  readonly io = {
+    clock: this.clock,
+    signal: new AbortController().signal,
+    progress: () => undefined,
+    err: (line: string) => void this.said.push(line),
+  } as unknown as Io;
+}
 
 describe("ports of a run", () => {
   test("are those that all sandboxes have, else others; never one twice", () => {

@@ -92,6 +92,7 @@ async function run(client: Client, { wish, order, runs, before, startAt }: Order
       open: (target, signal) => client.stream(`box-ssh:${target}`, signal),
       shell: (target, line, signal) => shellIn(client, { target, line }, signal),
       makeKey: () => opensshKey(systemRandom.bytes(32), systemRandom.bytes(4)),
+      warn: (words) => io.err(words, "warn"),
       onEvent: (event, progress) => (json ? printJson(io, event) : grid.show(event, progress)),
     },
     { ...order, check, diff, forks, timeLimitMs, before, startAt },

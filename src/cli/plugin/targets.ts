@@ -1,5 +1,6 @@
 /** From what was typed to the sandboxes that a plugin is to run on, looked into and fit for it. */
 
+import { within } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
 import { cleanText, Failure } from "../../core/light.ts";
 import type { Inside, StoredPlugin, Target } from "../../plugin/index.ts";
@@ -10,6 +11,8 @@ import type { Io } from "../io.ts";
 /** Of a sandbox that says more than was asked. */
 const MAX_SAID = 64 * 1_024;
 const AT_ONCE = 32;
+/** One that is frozen says nothing. */
+const LOOK_MS = 20_000;
 
 /** @throws {Failure} not-found, not-supported where a sandbox has no SSH */
 export async function targetsOf(client: Client, word: string, io: Io): Promise<readonly Target[]> {
@@ -67,10 +70,22 @@ export async function makeReady(
   const { canBringPython, LOOK_INSIDE, needsOf, readInside, unmetNeeds } = await import("../../plugin/index.ts");
   const needs = needsOf(plugin, playbook);
   const insides = new Map<string, Inside>();
+  const failed: Failure[] = [];
   await atMost(AT_ONCE, targets, async (target) => {
     io.progress(`looking into ${target.name}`);
-    insides.set(target.id, readInside(await shellIn(client, { target, line: LOOK_INSIDE }, io.signal)));
+    const late = () => new Failure("timed-out", `${target.name} does not answer`);
+    try {
+      const look = (signal: AbortSignal) => shellIn(client, { target, line: LOOK_INSIDE }, signal);
+      const said = await within({ clock: io.clock, timeoutMs: LOOK_MS, late }, look, io.signal);
+      insides.set(target.id, readInside(said));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failed.push(error);
+      if (targets.length > 1) io.err(`${target.name}: ${error.message}`, "warn");
+    }
   });
+  // Where some are left, Ansible goes on with them, and counts the others as unreachable.
+  if (insides.size === 0 && failed[0] !== undefined) throw failed[0];
   for (const target of wish.anyway ? [] : targets) {
     const inside = insides.get(target.id);
     const [first] = inside === undefined ? [] : unmetNeeds(needs, target, inside);
