@@ -151,6 +151,30 @@ describe("p2prc map", () => {
     assert.equal((body as { near: boolean }).near, true);
   });
 
+  test("has its own sandboxes live for as long as it runs, and says once where a node does not let them", async () => {
+    for (const refusal of [undefined, new Failure("not-allowed", "the grant ends in 5 min")]) {
+      const world = new World(folder, async (_, signal) => {
+        await world.lab.clock.sleep(3 * 3_600_000, signal);
+        return {};
+      });
+      if (refusal !== undefined) world.extended = refusal;
+      const running = world.lab.p2prc(...world.words("--count", "1", "--args", "x", "--", "do"));
+      await world.until(() => world.box("map1").ran.length > 0, 100);
+      let over = false;
+      void running.finally(() => {
+        over = true;
+      });
+      await world.until(() => over, 60_000);
+      const { exit, err } = await running;
+      assert.equal(exit, 0, err.join("\n"));
+      const asked = world.lab.asked.filter(({ route }) => route === "POST /v1/boxes/id-map1/extend");
+      assert.ok(asked.length >= 2 && asked.length <= 4, `${asked.length} times`);
+      assert.deepEqual(asked[0]?.body, { lifetimeMs: 8 * 3_600_000 });
+      const warnings = err.filter((line) => line === "map1 may end before the job does: the grant ends in 5 min");
+      assert.equal(warnings.length, refusal === undefined ? 0 : 1);
+    }
+  });
+
   test("removes the sandboxes that a run left which was killed, also where nothing else is to be done", async () => {
     const world = new World(folder, async () => ({}));
     await world.map("--count", "1", "--args", "x", "--", "do", "{in}");
@@ -172,6 +196,8 @@ describe("p2prc map", () => {
 /** A daemon with two sandboxes, both in a group, and one that it makes. */
 class World {
   readonly lab: CliLab;
+  /** What is answered to who wants its own sandbox to live longer. */
+  extended: Answer = { value: boxCalled("map1") };
   readonly #home: string;
   readonly #boxes = new Map<string, FakeBox>();
 
@@ -180,7 +206,7 @@ class World {
     for (const name of ["box1", "box2", "map1"]) this.#boxes.set(name, new FakeBox(does, 2));
     const member = (name: string) => ({ id: `id-${name}`, name, box: boxCalled(name) });
     const notFound = (word: string) => new Failure("not-found", `no sandbox "${word}"`);
-    const routes: Record<string, Answer> = {
+    const routes: NonNullable<LabOptions["routes"]> = {
       "GET /v1/groups/farm?exact=true": {
         value: { id: "g", name: "farm", made: 0, members: [member("box1"), member("box2")] },
       },
@@ -188,6 +214,7 @@ class World {
       "GET /v1/boxes/nobody": notFound("nobody"),
       "GET /v1/boxes?ask=false": { value: { boxes: [] } },
       "POST /v1/boxes": { steps: [{ result: boxCalled("map1") }] },
+      "POST /v1/boxes/id-map1/extend": () => this.extended,
       "DELETE /v1/boxes/id-map1": {
         value: { id: "id-map1", name: "map1", node: { id: "n", name: "attic" }, done: true },
       },
@@ -206,17 +233,26 @@ class World {
     return found;
   }
 
+  words(...words: string[]): readonly string[] {
+    return ["--home", this.#home, "map", ...words];
+  }
+
   async map(...words: string[]) {
-    const ended = this.lab.p2prc("--home", this.#home, "map", ...words);
+    const ended = this.lab.p2prc(...this.words(...words));
     let over = false;
     void ended.finally(() => {
       over = true;
     });
-    while (!over) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      await this.lab.clock.advance(100);
-    }
+    await this.until(() => over, 100);
     return await ended;
+  }
+
+  /** Lets so much time pass with each look. */
+  async until(isTrue: () => boolean, stepMs: number): Promise<void> {
+    while (!isTrue()) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await this.lab.clock.advance(stepMs);
+    }
   }
 
   /** What `box-exec:` leads to: frames around the bytes of a worker. */

@@ -10,6 +10,7 @@ import type { Job, JobBox } from "../../job/index.ts";
 import type { Box, TouchRequest } from "../../sandbox/index.ts";
 import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";
+import { keepBoxes } from "./keep-boxes.ts";
 import { startBoxes } from "../many-boxes.ts";
 
 export interface JobBoxes extends AsyncDisposable {
@@ -46,7 +47,12 @@ export async function openBoxes(client: Client, job: Job, io: Io): Promise<JobBo
     await removeOwn(client, job, io);
     throw error;
   }
-  return { boxes: own.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: () => removeOwn(client, job, io) };
+  const keeping = keepBoxes(client, own, io);
+  const remove = async () => {
+    await keeping[Symbol.asyncDispose]();
+    await removeOwn(client, job, io);
+  };
+  return { boxes: own.map((box) => jobBox(box, slots)), [Symbol.asyncDispose]: remove };
 }
 
 /** Ids of those that were made for a job and are not removed yet, a line each: who was killed in the middle left them. */
