@@ -21,6 +21,19 @@ describe("ping", () => {
     assert.equal(lab.links.length, 2);
   });
 
+  test("waits for no path that is silent while another answers", async () => {
+    const lab = new Lab();
+    const pinging = lab.ping(3);
+    await lab.clock.advance(100);
+    lab.pathDies();
+    await lab.clock.advance(2_600);
+    assert.deepEqual(
+      lab.told.map(({ rttMs, lost }) => rttMs ?? lost),
+      [20, "no answer, and another path has one", 20],
+    );
+    await pinging;
+  });
+
   test("fails at once when the node cannot be reached", async () => {
     const lab = new Lab();
     lab.links.length = 0;
@@ -55,6 +68,7 @@ class Lab {
   readonly told: PingProgress[] = [];
   readonly links: FakeLink[];
   readonly #rttMs: number | undefined;
+  #dead: FakeLink | undefined;
 
   constructor(kind: "answers" | "silent" = "answers") {
     this.#rttMs = kind === "answers" ? 20 : undefined;
@@ -66,8 +80,14 @@ class Lab {
     this.links.push(this.#link());
   }
 
+  /** Its link says nothing any more, and after two seconds the network has another one. */
+  pathDies(): void {
+    this.#dead = this.links.at(-1);
+    this.links.push(this.#link());
+  }
+
   ping(count: number) {
-    const reach = fakeReach(() => this.links);
+    const reach = fakeReach(() => this.links.filter((link) => link !== this.#dead || this.clock.now() < 2_000));
     const target = { id: this.#link().peer, name: "attic", endpoints: [], via: [] };
     return ping(
       { reach, nameOf: () => "garage", clock: this.clock },
@@ -77,6 +97,10 @@ class Lab {
   }
 
   #link(): FakeLink {
-    return new FakeLink({ clock: this.clock, rttMs: () => this.#rttMs });
+    const link: FakeLink = new FakeLink({
+      clock: this.clock,
+      rttMs: () => (link === this.#dead ? undefined : this.#rttMs),
+    });
+    return link;
   }
 }

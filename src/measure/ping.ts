@@ -1,6 +1,6 @@
 /** `p2prc ping`: sample after sample, each told as it comes. A link that is lost is said so and made anew. */
 
-import type { Clock } from "../base/index.ts";
+import { type Clock, isAbort, Scope } from "../base/index.ts";
 import { Failure, type NodeId } from "../core/index.ts";
 import type { Dialable, Link, Path, Reach } from "../network/index.ts";
 import type { PingProgress, PingResult } from "./contract.ts";
@@ -19,6 +19,8 @@ export interface PingOptions {
   readonly note: (progress: PingProgress) => void;
 }
 
+/** After so long without an answer another path is looked for: nobody need wait for one that has died. */
+const SILENT_MS = 2_000;
 /** Far enough apart to see jitter, near enough that five take a second. */
 const GAP_MS = 200;
 
@@ -37,7 +39,7 @@ export async function ping(
     try {
       link = await reach.link(target, signal);
       using _held = link.hold();
-      const rttMs = await pingOnce(link, clock, signal);
+      const rttMs = await pingOrLeave(link, { reach, clock, target }, signal);
       samples.push(rttMs);
       path = link.path;
       note({ sample, path: path.kind, remote: path.remote, rttMs });
@@ -62,6 +64,27 @@ export async function ping(
     maxMs,
     jitterMs,
   };
+}
+
+/** @throws {Failure} link-lost, timed-out: also as soon as another path answers and this one does not */
+async function pingOrLeave(
+  link: Link,
+  { reach, clock, target }: Pick<PingDeps, "reach" | "clock"> & Pick<PingOptions, "target">,
+  signal: AbortSignal,
+): Promise<number> {
+  await using scope = new Scope(signal);
+  const { promise: left, reject: leave } = Promise.withResolvers<never>();
+  left.catch(() => undefined); // it may be answered first
+  scope.spawn(async (ending) => {
+    await clock.sleep(SILENT_MS, ending);
+    try {
+      const other = await reach.link(target, ending);
+      if (other !== link) leave(new Failure("timed-out", "no answer, and another path has one"));
+    } catch (error) {
+      if (!(error instanceof Failure) && !isAbort(error, ending)) leave(error); // no other path: this one has its time
+    }
+  });
+  return await Promise.race([pingOnce(link, clock, scope.signal), left]);
 }
 
 /** Whose help it took, by name. */

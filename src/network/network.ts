@@ -107,8 +107,7 @@ export class Network implements Reach, AsyncDisposable {
     const [first] = open;
     const isOnly = open.length === 1 && via.length === 0 && first?.path.kind !== "punched";
     if (isOnly && first !== undefined && !this.#sound.isDoubted(first)) return first;
-    for (const link of open) if (await this.#sound.isSound(link, signal)) return link;
-    return undefined;
+    return await this.#sound.first(open, signal);
   }
 
   /** @param hurry the path that there was is silent: a relay waits for nobody */

@@ -5,12 +5,14 @@
  * that is asked and says nothing for two seconds is passed over, until it speaks again.
  */
 
-import type { Clock } from "../base/index.ts";
+import { type Clock, Scope } from "../base/index.ts";
 import type { Link } from "./link.ts";
 
 /** Who answered just now is not asked again. */
 const FRESH_MS = 2_000;
 const SILENT_MS = 2_000;
+/** A path to the other side of the world answers within this. */
+const MOMENT_MS = 300;
 
 interface Asked {
   /** Clock.now of the last answer. */
@@ -47,6 +49,25 @@ export class SoundLinks {
     const sound = await asked.answer;
     signal.throwIfAborted();
     return sound;
+  }
+
+  /** The best that is sound. The next one is asked where the one before takes long, so that many dead ones cost no more than one. */
+  async first(inOrder: readonly Link[], signal: AbortSignal): Promise<Link | undefined> {
+    const asked: { readonly link: Link; readonly sound: Promise<boolean> }[] = [];
+    for (const link of inOrder) {
+      const sound = this.isSound(link, signal);
+      sound.catch(() => undefined); // whoever waits hears of it
+      asked.push({ link, sound });
+      if (await this.#soon(sound, signal)) break;
+    }
+    for (const { link, sound } of asked) if (await sound) return link;
+    return undefined;
+  }
+
+  /** Whether it says yes within a moment. */
+  async #soon(sound: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+    await using moment = new Scope(signal);
+    return await Promise.race([sound, this.#clock.sleep(MOMENT_MS, moment.signal).then(() => false)]);
   }
 
   #of(link: Link): Asked {
