@@ -189,11 +189,15 @@ async function lastRun(
   const ids = targets.map(({ id }) => id);
   const last = await runs.last(plugin.name, ids);
   if (last !== undefined) return last;
+  const before = await Promise.all(ids.map((id) => runs.last(plugin.name, [id])));
+  const fresh = targets.filter((_, index) => before[index] === undefined);
+  // One that has come to a group since then.
+  const place = fresh.length < targets.length ? (fresh[0]?.name ?? word) : word;
   throw new Failure(
     "not-found",
-    `${plugin.name} has not been run on ${word} before, so there is nothing to go on with`,
+    `${plugin.name} has not been run on ${place} before, so there is nothing to go on with`,
     {
-      hint: `run it with \`p2prc plugin run ${plugin.name} ${word}\``,
+      hint: `run it with \`p2prc plugin run ${plugin.name} ${place}\``,
     },
   );
 }
