@@ -7,7 +7,8 @@ import { DaemonLab, type LabDaemon } from "../../test/support/daemon-lab.ts";
 import { freePorts, until } from "../../test/support/punch-lab.ts";
 import { Failure, type NodeId } from "../core/index.ts";
 import type { ReachReply } from "../nat/index.ts";
-import type { Link, Network } from "../network/index.ts";
+import type { Link, Network, PunchState } from "../network/index.ts";
+import { withPunching } from "./punching.ts";
 
 const never = new AbortController().signal;
 
@@ -54,6 +55,14 @@ describe("punching between whole nodes", { timeout: 60_000 }, () => {
     assert.equal(barn.daemon.parts.own.latest.record.udpPort, 0);
     assert.ok((await metricsOf(barn)).includes("p2prc_dht_endpoints 0"));
     assert.match(await punchingOf(barn), /turned off/);
+  });
+
+  test("is not called possible where nobody in the DHT answers", () => {
+    const reach = { findings: [] } as unknown as ReachReply;
+    const said = (state: Partial<PunchState>) => withPunching(reach, state as PunchState).findings[0]?.words;
+    assert.equal(said({ endpoints: 1, nodesKnown: 8 }), "possible, 8 ends of other nodes help");
+    assert.equal(said({ endpoints: 1, nodesKnown: 0 }), "no end of another node answers");
+    assert.equal(said({ endpoints: 0, nodesKnown: 0 }), "possible, as soon as it is needed");
   });
 
   test("opens no UDP port before it is needed where a node does not lend", async () => {

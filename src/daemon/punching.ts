@@ -78,7 +78,7 @@ export function withPunching(reach: ReachReply, state: PunchState): ReachReply {
   return { ...reach, findings: [...reach.findings, findingOf(state)] };
 }
 
-function findingOf({ reason, off, broken, nodesKnown }: PunchState): ReachReply["findings"][number] {
+function findingOf({ reason, off, broken, endpoints, nodesKnown }: PunchState): ReachReply["findings"][number] {
   const about = "punching";
   if (off !== undefined) return { about, ok: true, words: off };
   if (broken !== undefined) {
@@ -86,7 +86,12 @@ function findingOf({ reason, off, broken, nodesKnown }: PunchState): ReachReply[
     return { about, ok: false, words: broken, fix };
   }
   if (reason !== undefined) return { about, ok: true, words: reason }; // so it is for the first of a network
-  return { about, ok: true, words: `possible, ${nodesKnown} ends of other nodes help` };
+  if (nodesKnown > 0) return { about, ok: true, words: `possible, ${nodesKnown} ends of other nodes help` };
+  return {
+    about,
+    ok: true,
+    words: endpoints === 0 ? "possible, as soon as it is needed" : "no end of another node answers",
+  };
 }
 
 /** Nodes that answered here, or that a person joined, and that say that UDP reaches them. */
