@@ -26,7 +26,9 @@ type Collect = (options?: { readonly type: "minor" }) => void;
 let collect: Collect | undefined;
 
 function collector(): Collect | undefined {
-  setFlagsFromString("--expose-gc");
-  collect ??= runInNewContext("gc") as Collect | undefined; // only a context that is newer than the flag has it
+  if (collect === undefined) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc") as Collect | undefined; // only a context that is newer than the flag has it
+  }
   return collect;
 }
