@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
+import { FakeBox } from "../../test/support/fake-worker.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { Failure } from "../core/light.ts";
 import { BoxWorker, type Channel } from "./box-worker.ts";
@@ -80,6 +83,26 @@ describe("what a worker says", () => {
       { do: "cancel", id: 1 },
       { do: "put-drop", sha256 },
     ]);
+  });
+
+  test("is forgotten with its task, however long the worker lives", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    await using worker = await BoxWorker.open(
+      {
+        clock: new VirtualClock(),
+        start: async () => await new FakeBox(async () => ({})).start(),
+        onSent: () => undefined,
+      },
+      begin,
+      signal,
+    );
+    const receipt = new Receipt({ outs: [], mark: "m", text: "/proc/nowhere/1", maxBytes: 10 });
+    const wish = { id: 1, argv: () => ["x"], input: undefined, outs: [], receipt, onStarted: () => undefined };
+    const ended = new WeakRef(await worker.run(wish, signal));
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    assert.equal(ended.deref(), undefined);
   });
 
   test("is waited for, but not for ever", async () => {

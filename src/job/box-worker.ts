@@ -76,6 +76,7 @@ export class BoxWorker implements AsyncDisposable {
   readonly #ready = Promise.withResolvers<string>();
   /** Rejects when it is gone, with why. */
   readonly gone: Promise<never>;
+  #why: Error | undefined;
   #root = "";
   #hearing: Promise<void> = Promise.resolve();
 
@@ -105,6 +106,7 @@ export class BoxWorker implements AsyncDisposable {
     this.gone = gone.promise;
     for (const promise of [this.gone, this.#ready.promise]) promise.catch(() => undefined); // they may be nobody's
     void this.#read().then((why) => {
+      this.#why = why;
       gone.reject(why);
       for (const { reject } of this.#waiting.values()) reject(why);
     });
@@ -127,8 +129,9 @@ export class BoxWorker implements AsyncDisposable {
     signal.addEventListener("abort", calledOff, { once: true });
     try {
       if (signal.aborted) throw signal.reason;
+      if (this.#why !== undefined) throw this.#why;
       void this.#channel.write(message); // one that is frozen takes nothing, and must not hold us up
-      return await Promise.race([waiting.promise, this.gone]);
+      return await waiting.promise; // when the worker goes, that is told to all who wait
     } finally {
       signal.removeEventListener("abort", calledOff);
       this.#waiting.delete(id);

@@ -183,12 +183,17 @@ class JobRun {
     signal: AbortSignal,
   ): Promise<void> {
     const { schedule, clock } = this.#parts;
-    const broken = Promise.withResolvers<never>();
-    broken.promise.catch(() => undefined); // it may be nobody's
-    const aborted = () => broken.reject(signal.reason);
-    signal.addEventListener("abort", aborted, { once: true });
+    let broken: { readonly why: unknown } | undefined;
+    // Told by a nudge: a race with what lasts as long as the job would hold on to something of each task.
+    const breakOff = (why: unknown) => {
+      broken ??= { why };
+      schedule.nudge();
+    };
+    worker.gone.catch(breakOff);
+    signal.addEventListener("abort", () => breakOff(signal.reason), { once: true });
     while (!schedule.over) {
       signal.throwIfAborted();
+      if (broken !== undefined) throw broken.why;
       const changed = schedule.changed();
       for (
         let attempt = schedule.take(box.name, clock.now());
@@ -196,13 +201,11 @@ class JobRun {
         attempt = schedule.take(box.name, clock.now())
       ) {
         const work: Promise<void> = this.#attempt(attempt, worker, box)
-          .catch((error: unknown) =>
-            broken.reject(error instanceof Failure ? new JobStop("", { cause: error }) : error),
-          )
+          .catch((error: unknown) => breakOff(error instanceof Failure ? new JobStop("", { cause: error }) : error))
           .finally(() => running.delete(work));
         running.add(work);
       }
-      await Promise.race([changed, worker.gone, broken.promise]);
+      await changed;
     }
   }
 

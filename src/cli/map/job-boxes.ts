@@ -8,6 +8,7 @@ import type { Client } from "../../client/index.ts";
 import { Failure } from "../../core/light.ts";
 import type { Job, JobBox } from "../../job/index.ts";
 import type { Box, TouchRequest } from "../../sandbox/index.ts";
+import { sandboxCount } from "../boxes.ts";
 import { groupCalled, livingOf } from "../group-work.ts";
 import type { Io } from "../io.ts";
 import { keepBoxes } from "./keep-boxes.ts";
@@ -37,7 +38,7 @@ export async function openBoxes(client: Client, job: Job, io: Io): Promise<JobBo
     appendFileSync(join(folder, OWN), `${box.sandbox.id}\n`);
   };
   try {
-    io.progress(`starting ${where.count} sandboxes`);
+    io.progress(`starting ${sandboxCount(where.count)}`);
     const request = { name: "map", ...where.request } as TouchRequest;
     await startBoxes(client, { request, count: where.count, group: undefined, onBox }, io);
     if (own.length === 0)
