@@ -25,8 +25,8 @@ interface Pace {
 const BUSY: Pace = { intervalMs: 5_000, deadlineMs: 10_000 };
 /** Long enough that the other end has asked before. */
 const BUSY_ANSWERING: Pace = { intervalMs: 10_000, deadlineMs: 5_000 };
-/** As seldom as a replacement within 10 s allows: 3.4 MB a day. A silence is to be told of at once. */
-const WATCHED: Pace = { intervalMs: 6_000, deadlineMs: 9_000, tickMs: 1_000 };
+/** As seldom as a replacement within 10 s allows: 2.9 MB a day. A silence is to be told of at once. */
+const WATCHED: Pace = { intervalMs: 7_000, deadlineMs: 8_000, tickMs: 1_000 };
 const IDLE: Pace = { intervalMs: 45_000, deadlineMs: 15_000 };
 const IDLE_ANSWERING: Pace = { intervalMs: 52_500, deadlineMs: 7_500 };
 /** A question that has no answer for so long is told of. */

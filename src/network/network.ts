@@ -47,7 +47,7 @@ export interface ReverseLink {
   readonly path: Path;
   /** Resolves when it is gone, whoever ended it. */
   readonly ended: Promise<void>;
-  /** true: the other end has not answered for 8 s at most, which a slow line may be to blame for. false: it does again. */
+  /** true: the other end has not answered for 9 s at most, which a slow line may be to blame for. false: it does again. */
   readonly silences: Topic<boolean>;
   close(): void;
 }

@@ -55,7 +55,7 @@ const ENOUGH = 2;
 const SETTLE_MS = 250;
 /** While nothing changes: after a minute, for what was not ready at the start, then ever more seldom: a look is 30 kB. */
 const FIRST_MS = 60_000;
-const SLOWER = 4;
+const SLOWER = 16;
 const LAST_MS = 3_600_000;
 /** The port is the DHT's, which opens when lending begins: only where it has not done so another answers there. */
 const DHT_FIRST_MS = 800;
