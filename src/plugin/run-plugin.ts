@@ -1,23 +1,24 @@
 /** A plugin on its sandboxes: the folder of the run, the walls where they are due, Ansible, and what is kept of it. */
 
-import { access, chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { getuid } from "node:process";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, Scope, within } from "../base/index.ts";
 import { Failure } from "../core/index.ts";
-import { confine, confinedFiles, confinedSsh, findBubblewrap, PERSIST_S, WORK } from "./confine.ts";
+import { confine, confinedFiles, confinedSsh, findBubblewrap, WORK } from "./confine.ts";
 import type { StoredPlugin } from "./contract.ts";
 import type { PlaybookEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
 import { leftAfter } from "./going-on.ts";
 import { sandboxOf } from "./host-names.ts";
 import type { Target } from "./needs.ts";
+import { hangUp, ownSsh } from "./own-ssh.ts";
 import { Progress } from "./progress.ts";
 import type { Run, RunBook } from "./run-book.ts";
 import { type RunFiles, writeRunFiles } from "./run-files.ts";
-import { endCommands, markRun, putKey, runsIn, takeKeys } from "./run-inside.ts";
+import { endCommands, putKey, runsIn, takeKeys } from "./run-inside.ts";
 import { type PlaybookEnd, runPlaybook } from "./run-playbook.ts";
 
 export interface RunPluginDeps {
@@ -74,15 +75,14 @@ export async function runPlugin(deps: RunPluginDeps, wish: PluginWish, signal: A
   };
   await keep();
   // Behind the walls nobody is root, and a root's own folders are closed to others.
-  const roomy = uid() === 0 ? "/tmp" : tmpdir();
-  const work = own ? join(kept, "work") : await mkdtemp(join(roomy, "p2prc-run-"));
+  const work = await mkdtemp(join(uid() === 0 ? "/tmp" : tmpdir(), "p2prc-run-"));
   const scope = new Scope();
   scope.defer(() => deps.runs.leave(id));
   scope.defer(() => rm(work, { recursive: true, force: true }));
+  scope.defer(() => hangUp(work));
   try {
-    await mkdir(work, { recursive: true, mode: 0o700 });
     await deps.runs.enter(id, work);
-    await writeRunFiles(work, { ...wish, sshConfig: own ? ownSsh(deps.sshConfig, id) : confinedSsh(id) });
+    await writeRunFiles(work, { ...wish, sshConfig: own ? ownSsh(deps.sshConfig, { id, work }) : confinedSsh(id) });
     const words = [ansible, ...playbookWords(wish)];
     const place =
       bwrap === undefined
@@ -143,12 +143,6 @@ function playbookWords({ plugin, check, diff, startAt }: PluginWish): readonly s
     // Ansible reads it as a pattern of file names.
     ...(startAt === undefined ? [] : ["--start-at-task", startAt.replaceAll(/[*?[]/gu, "[$&]")]),
   ];
-}
-
-function ownSsh(config: string, run: string): string {
-  const quoted = config.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
-  const first = `Host *.p2prc\n  BatchMode yes\n  LogLevel ERROR\n  ControlPersist ${PERSIST_S}\n  ${markRun(run)}\n`; // what comes first counts
-  return `${first}Match all\nInclude "${quoted}"\n`;
 }
 
 /** The person's own, but for what would turn Ansible another way. */
