@@ -8,7 +8,7 @@ import { freePorts, until } from "../../test/support/punch-lab.ts";
 import { Failure, type NodeId } from "../core/index.ts";
 import type { ReachReply } from "../nat/index.ts";
 import type { Link, Network, PunchState } from "../network/index.ts";
-import { withPunching } from "./punching.ts";
+import { mappingOf, withPunching } from "./punching.ts";
 
 const never = new AbortController().signal;
 
@@ -63,6 +63,14 @@ describe("punching between whole nodes", { timeout: 60_000 }, () => {
     assert.equal(said({ endpoints: 1, nodesKnown: 8 }), "possible, 8 ends of other nodes help");
     assert.equal(said({ endpoints: 1, nodesKnown: 0 }), "no end of another node answers");
     assert.equal(said({ endpoints: 0, nodesKnown: 0 }), "possible, as soon as it is needed");
+  });
+
+  test("does not take a DHT that is gone for a network without UDP", () => {
+    const silent = { endpoints: 1, asked: 4, nodesKnown: 0, randomized: false };
+    assert.equal(mappingOf(silent, { isAlone: false }), "blocked");
+    assert.equal(mappingOf(silent, { isAlone: true }), "cone", "as it was seen last");
+    assert.equal(mappingOf({ ...silent, randomized: undefined }, { isAlone: true }), undefined);
+    assert.equal(mappingOf({ ...silent, nodesKnown: 4, randomized: true }, { isAlone: false }), "symmetric");
   });
 
   test("opens no UDP port before it is needed where a node does not lend", async () => {

@@ -32,6 +32,7 @@ export function openPunching(parts: Parts, scope: Scope): Punching {
   const isKnown = (id: Row["id"]) => table.relationOf(id) !== undefined || grants.of(id) !== undefined;
   const mayReach = ({ host, port }: Endpoint) => mayPunch(parts, { host, port });
   const bootstrap = every(LOOK_EVERY_MS, clock, () => bootstrapOf(parts));
+  const isHelped = every(LOOK_EVERY_MS, clock, () => hasHelper(parts));
   const punch = scope.own(
     new Punch(
       {
@@ -59,7 +60,7 @@ export function openPunching(parts: Parts, scope: Scope): Punching {
   });
   outlook.udp = () => {
     const [port, preferred] = canOpen(punch.state) ? [udpPort(parts), preferredPort(parts)] : [];
-    return { port, preferred, mapping: mappingOf(punch.state) };
+    return { port, preferred, mapping: mappingOf(punch.state, { isAlone: !isHelped() }) };
   };
   const subscriptions = [
     network.addPassage(punch),
@@ -95,10 +96,20 @@ function findingOf({ reason, off, broken, endpoints, nodesKnown }: PunchState): 
 }
 
 /** Nodes that answered here, or that a person joined, and that say that UDP reaches them. */
-function bootstrapOf({ table, identity, allowed }: Parts): readonly Endpoint[] {
+function reachableByUdp({ table, identity }: Parts): readonly Row[] {
   const isMeant = ({ id, state, relation, record }: Row) =>
     id !== identity.id && (record?.udpPort ?? 0) > 0 && (state === "verified" || relation !== undefined);
-  const rows = Array.from(table.nodes.rows.all()).filter(isMeant);
+  return Array.from(table.nodes.rows.all()).filter(isMeant);
+}
+
+/** Whether one of those is there, for all that is known. */
+function hasHelper(parts: Parts): boolean {
+  return reachableByUdp(parts).some(({ state }) => state === "verified");
+}
+
+function bootstrapOf(parts: Parts): readonly Endpoint[] {
+  const { allowed } = parts;
+  const rows = reachableByUdp(parts);
   const first = rows.flatMap(({ record, told }): Endpoint[] => {
     const host = told.find((endpoint) => isIPv4(endpoint.host))?.host;
     return host === undefined ? [] : [{ host, port: record?.udpPort ?? 0 }];
@@ -158,9 +169,13 @@ function canOpen({ off, broken }: PunchState): boolean {
   return off === undefined && broken === undefined;
 }
 
-function mappingOf({ endpoints, asked, nodesKnown, randomized }: PunchState): Self["udpMapping"] {
+/** Where those who should answer by UDP answer no other way either, nothing follows for this network. */
+export function mappingOf(
+  { endpoints, asked, nodesKnown, randomized }: Pick<PunchState, "endpoints" | "asked" | "nodesKnown" | "randomized">,
+  { isAlone }: { readonly isAlone: boolean },
+): Self["udpMapping"] {
   if (endpoints === 0 || asked === 0) return undefined;
-  if (nodesKnown === 0) return "blocked";
+  if (nodesKnown === 0 && !isAlone) return "blocked";
   return randomized === undefined ? undefined : randomized ? "symmetric" : "cone";
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fakeId } from "../../../test/support/fake-link.ts";
-import type { MappedPorts } from "../mapping/state.ts";
+import type { MappedPorts, MappingState } from "../mapping/state.ts";
 import { type Answer, type Candidate, judge, noVerdict, type Self, toRecord, type Verdict } from "./verdict.ts";
 import { describeReach, type ReachFacts } from "./words.ts";
 
@@ -117,6 +117,15 @@ describe("describeReach", () => {
     );
   });
 
+  test("does not say that a router is asked where none is in the way", () => {
+    const verdict = judge([{ candidate: { ...mapped, from: EXTERNAL, mapped: false }, answers: [] }]);
+    const { findings } = describe_({ verdict, four: { kind: "idle" }, told: [EXTERNAL], isBehindNat: false });
+    assert.deepEqual(
+      findings.map(({ about }) => about),
+      ["NAT", "IPv6"],
+    );
+  });
+
   test("says nothing of a node that does not lend", () => {
     const { lends, findings, reachableBy } = describe_({ verdict: noVerdict, lends: false });
     assert.deepEqual([lends, findings, reachableBy], [false, [], []]);
@@ -133,11 +142,15 @@ interface Scene extends Partial<Pick<Self, "told" | "udpMapping" | "isBehindNat"
   readonly lends?: boolean;
   readonly ports?: MappedPorts;
   readonly failed?: string;
+  /** @default what the two above make of it */
+  readonly four?: MappingState;
   readonly via?: readonly string[];
   readonly now?: number;
 }
 
-function describe_({ verdict, lends = true, ports: open, failed = "", via = [], now = 0, ...scene }: Scene) {
+function describe_({ verdict, lends = true, ports: open, failed = "", four, via = [], now = 0, ...scene }: Scene) {
+  const asked: MappingState =
+    open === undefined ? { kind: "failed", why: failed, isRefusal: true } : { kind: "mapped", ports: open };
   const self: Self = { told: [], port: 8088, udpPort: 8088, udpMapping: undefined, isBehindNat: true, ...scene };
   const facts: ReachFacts = {
     lends,
@@ -146,10 +159,7 @@ function describe_({ verdict, lends = true, ports: open, failed = "", via = [], 
     now,
     reachable: toRecord(verdict, self),
     self,
-    mapped: {
-      four: open === undefined ? { kind: "failed", why: failed, isRefusal: true } : { kind: "mapped", ports: open },
-      pinholes: [],
-    },
+    mapped: { four: four ?? asked, pinholes: [] },
     punches: true,
     via: via.map((name, n) => ({ id: fakeId(n), name })),
   };

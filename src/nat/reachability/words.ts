@@ -123,8 +123,8 @@ function mappingFinding(facts: ReachFacts): ReachFinding | undefined {
   const forward = `forward TCP ${self.port}${self.udpPort === undefined ? "" : " and UDP"} to this machine on the router`;
   if (reachable.nat === "none" && four.kind !== "mapped") return undefined;
   if (four.kind === "off") return { about: "port mapping", ok: true, words: "turned off (`--no-map`)" };
-  if (four.kind === "idle" || four.kind === "asking")
-    return { about: "port mapping", ok: true, words: "the router is being asked" };
+  if (four.kind === "idle") return undefined; // no router is in the way of IPv4
+  if (four.kind === "asking") return { about: "port mapping", ok: true, words: "the router is being asked" };
   if (four.kind === "failed") {
     const fix = four.isRefusal ? forward : `turn on UPnP or PCP on the router, or ${forward}`;
     return { about: "port mapping", ok: false, words: four.why, fix };
