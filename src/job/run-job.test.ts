@@ -139,6 +139,19 @@ describe("a job", () => {
     const tally = await lab.until(running);
     assert.ok(tally.finished);
     assert.equal(box.ran.length, 6);
+    assert.equal(tally.boxes.get("a")?.lost, 1);
+  });
+
+  test("waits minutes for a node that is away, and says so once", async () => {
+    await using lab = await JobLab.open();
+    const box = new FakeBox(async () => ({}));
+    box.refuses = new Failure("unreachable", "attic cannot be reached");
+    lab.boxes.set("a", box);
+    const running = lab.begin(await lab.job(words(3)));
+    await lab.until(waitFor(() => lab.clock.now() > 4 * 60_000));
+    box.refuses = undefined;
+    assert.ok((await lab.until(running)).finished);
+    assert.deepEqual(lab.news, ["a: attic cannot be reached"]);
   });
 
   test("ends where no box is left, says why, and is gone on with elsewhere", async () => {

@@ -51,8 +51,12 @@ export interface Run {
 const MAX_AHEAD = 16;
 /** Between two looks at who takes too long, and at the screen. */
 const TICK_MS = 250;
-/** After so many attempts of which nothing came, a sandbox is given up: about a minute, longer than a daemon takes to come back. */
+/** After so many attempts of which nothing came, a sandbox is given up: about a minute. */
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
+/** It is not the sandbox: a machine starts anew, or a network is away. Such a one is asked for ten minutes more. */
+const AWAY = new Set(["unreachable", "daemon-not-running"]);
+const AWAY_MS = 30_000;
+const AWAY_TRIES = 20;
 /** At the end, for workers that clear up after an earlier run. */
 const LATE_WORKER_MS = 5_000;
 /** What a sandbox that is no more is told of. */
@@ -132,17 +136,18 @@ class JobRun {
   async #lane(box: JobBox, signal: AbortSignal): Promise<void> {
     const { schedule, clock, onBoxNews, tally } = this.#parts;
     let tries = 0;
+    let told: string | undefined;
     while (!signal.aborted && !schedule.over) {
       const before = tally.boxes.get(box.name)?.done;
       const why = await this.#connected(box, signal);
       if (why === undefined || signal.aborted || schedule.over) return;
-      tally.lost(box.name);
       const words = cleanText(why.message, 200);
       this.#reasons.set(box.name, words);
-      if (tally.boxes.get(box.name)?.done !== before) tries = 0;
-      const wait = GONE.has(why.code) ? undefined : BACK_OFF_MS[tries++];
+      if (tally.boxes.get(box.name)?.done !== before) [tries, told] = [0, undefined];
+      const wait = pauseMs(why, tries++);
       if (wait === undefined) return onBoxNews(box.name, `given up: ${words}`);
-      onBoxNews(box.name, words);
+      if (told !== why.code) onBoxNews(box.name, words);
+      told = why.code;
       await clock.sleep(wait, AbortSignal.any([signal, this.#over.signal])).catch(() => undefined); // it is over
     }
   }
@@ -152,6 +157,7 @@ class JobRun {
     const { clock, start, job, schedule } = this.#parts;
     const { name, slots, keepBytes } = box;
     const running = new Set<Promise<void>>();
+    let joined = false;
     await using scope = new Scope(signal);
     try {
       const deps = {
@@ -161,6 +167,7 @@ class JobRun {
       };
       const opening = AbortSignal.any([scope.signal, this.#over.signal]);
       const worker = scope.own(await BoxWorker.open(deps, { job: job.id, slots, keepBytes }, opening));
+      joined = true;
       schedule.present(name, slots);
       await this.#feed(worker, { box, running }, scope.signal);
       if (this.#parts.tally.finished) await worker.clear();
@@ -168,6 +175,7 @@ class JobRun {
     } catch (error) {
       if (signal.aborted || schedule.over) return undefined;
       if (!(error instanceof Failure)) throw error;
+      if (joined) this.#parts.tally.lost(name);
       return error;
     } finally {
       schedule.present(name, 0);
@@ -314,6 +322,12 @@ interface Trying {
 
 /** What a step on this machine failed with: the next task would meet the same. */
 class JobStop extends Error {}
+
+/** Until it is asked again. Undefined: it is given up. */
+function pauseMs({ code }: Failure, tries: number): number | undefined {
+  if (GONE.has(code)) return undefined;
+  return BACK_OFF_MS[tries] ?? (AWAY.has(code) && tries < BACK_OFF_MS.length + AWAY_TRIES ? AWAY_MS : undefined);
+}
 
 /** Whether the sandbox, or the way to it, is what failed. */
 function isGone(error: unknown): boolean {

@@ -96,7 +96,7 @@ describe("p2prc map", () => {
     const { exit, err } = await world.map("--on", "box1", "--args", "x", "--", "do");
     assert.equal(exit, 4);
     assert.match(err.join("\n"), /no sandbox is left to work in/);
-    assert.match(err.join("\n"), /hint: what was done is kept, then go on with `p2prc map --resume \w{4}`/);
+    assert.match(err.join("\n"), /hint: what was done is kept; go on with `p2prc map --resume \w{4}`/);
   });
 
   test("lists jobs and forgets them", async () => {

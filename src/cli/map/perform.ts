@@ -73,7 +73,7 @@ async function ran({ job, left, open, client }: Performance, io: Io): Promise<Ta
     if (latest !== undefined && stop.signal.aborted) return latest;
     if (!(error instanceof Failure)) throw error;
     const hints = [error.hint, `go on with \`p2prc map --resume ${job.id}\``].filter((hint) => hint !== undefined);
-    throw new Failure(error.code, error.message, { hint: hints.join(", then "), cause: error });
+    throw new Failure(error.code, error.message, { hint: hints.join("; "), cause: error });
   }
 }
 
