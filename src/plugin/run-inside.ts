@@ -37,7 +37,8 @@ export function runsIn(said: string): readonly string[] {
 /** Of a disk that is full nothing takes the place of the keys: nobody could get in any more. */
 export function takeKeys(runs: readonly string[]): string {
   const these = runs.map((run) => `-e '${MARK}${run}'`).join(" ");
-  return alone(`grep -vF ${these} ${KEYS} > ${KEYS}.rest && mv ${KEYS}.rest ${KEYS} || rm -f ${KEYS}.rest`);
+  const rest = `${KEYS}.$$`;
+  return alone(`grep -vF ${these} ${KEYS} > ${rest} && mv ${rest} ${KEYS} || rm -f ${rest}`);
 }
 
 /** One after the other, so that none loses what another one writes; after 5 s also where one was killed while it did. */
@@ -58,7 +59,7 @@ export function markRun(run: string): string {
 export function endCommands(run: string): string {
   return `k=
 for e in /proc/[0-9]*/environ; do
-  grep -qsF '${RUN_VARIABLE}=${run}' "$e" || continue
+  tr '\\0' '\\n' 2>/dev/null < "$e" | grep -qxF '${RUN_VARIABLE}=${run}' || continue
   p=\${e#/proc/}; p=\${p%/environ}
   s=$(cat "/proc/$p/stat" 2>/dev/null) || continue
   set -- \${s##*) }
