@@ -67,10 +67,11 @@ describe("punching between whole nodes", { timeout: 60_000 }, () => {
 
   test("does not take a DHT that is gone for a network without UDP", () => {
     const silent = { endpoints: 1, asked: 4, nodesKnown: 0, randomized: false };
-    assert.equal(mappingOf(silent, { isAlone: false }), "blocked");
-    assert.equal(mappingOf(silent, { isAlone: true }), "cone", "as it was seen last");
-    assert.equal(mappingOf({ ...silent, randomized: undefined }, { isAlone: true }), undefined);
-    assert.equal(mappingOf({ ...silent, nodesKnown: 4, randomized: true }, { isAlone: false }), "symmetric");
+    assert.equal(mappingOf(silent, { isAlone: false, before: "cone" }), "blocked");
+    for (const before of [undefined, "cone", "blocked"] as const)
+      assert.equal(mappingOf(silent, { isAlone: true, before }), before, "as it was seen last");
+    const answered = { ...silent, nodesKnown: 4, randomized: true };
+    assert.equal(mappingOf(answered, { isAlone: false, before: "blocked" }), "symmetric");
   });
 
   test("opens no UDP port before it is needed where a node does not lend", async () => {

@@ -58,9 +58,11 @@ export function openPunching(parts: Parts, scope: Scope): Punching {
     mayDial: (endpoint) => mayDialGossiped(endpoint, allowed),
     clock,
   });
+  let mapping: Self["udpMapping"];
   outlook.udp = () => {
     const [port, preferred] = canOpen(punch.state) ? [udpPort(parts), preferredPort(parts)] : [];
-    return { port, preferred, mapping: mappingOf(punch.state, { isAlone: !isHelped() }) };
+    mapping = mappingOf(punch.state, { isAlone: !isHelped(), before: mapping });
+    return { port, preferred, mapping };
   };
   const subscriptions = [
     network.addPassage(punch),
@@ -102,9 +104,10 @@ function reachableByUdp({ table, identity }: Parts): readonly Row[] {
   return Array.from(table.nodes.rows.all()).filter(isMeant);
 }
 
-/** Whether one of those is there, for all that is known. */
+/** Whether one of those is there: there is a link to it, or it passes others on to this node. */
 function hasHelper(parts: Parts): boolean {
-  return reachableByUdp(parts).some(({ state }) => state === "verified");
+  const { via } = parts.own.latest.record;
+  return reachableByUdp(parts).some(({ id }) => via.includes(id) || parts.network.existing(id) !== undefined);
 }
 
 function bootstrapOf(parts: Parts): readonly Endpoint[] {
@@ -169,13 +172,13 @@ function canOpen({ off, broken }: PunchState): boolean {
   return off === undefined && broken === undefined;
 }
 
-/** Where those who should answer by UDP answer no other way either, nothing follows for this network. */
+/** Where those who should answer by UDP answer no other way either, nothing follows for this network: it stays as it was. */
 export function mappingOf(
   { endpoints, asked, nodesKnown, randomized }: Pick<PunchState, "endpoints" | "asked" | "nodesKnown" | "randomized">,
-  { isAlone }: { readonly isAlone: boolean },
+  { isAlone, before }: { readonly isAlone: boolean; readonly before: Self["udpMapping"] },
 ): Self["udpMapping"] {
   if (endpoints === 0 || asked === 0) return undefined;
-  if (nodesKnown === 0 && !isAlone) return "blocked";
+  if (nodesKnown === 0) return isAlone ? before : "blocked";
   return randomized === undefined ? undefined : randomized ? "symmetric" : "cone";
 }
 
