@@ -93,16 +93,33 @@ describe("nodes behind routers", { skip: whyNoNatLab(), timeout: 250_000, concur
       await eventually(45_000, async () => (await pinged(desk, "attic")).lost === 0);
     });
 
-    test("replace a relay within 10 s when it is killed", async () => {
-      const { attic } = net.nodes;
-      await eventually(SETTLED_MS, async () => (await viaOf(attic)).length === 3);
-      const [gone = ""] = await viaOf(attic);
-      await net.nodes[gone as "garage"].kill();
-      await eventually(10_000 + PROCESS_MS, async () => {
-        const via = await viaOf(attic);
-        return via.length === 3 && !via.includes(gone);
-      });
+    test("replace a relay within 10 s when its line dies without a word", async () => {
+      const gone = await aRelay();
+      await gone.host.unplug();
+      await isReplaced(gone);
+      await gone.host.plugIn();
     });
+
+    test("replace a relay within 10 s when it is killed", async () => {
+      const gone = await aRelay();
+      await gone.kill();
+      await isReplaced(gone);
+    });
+
+    /** One of three through which attic is reached. */
+    async function aRelay(): Promise<NetnsNode> {
+      const { attic, ...others } = net.nodes;
+      await eventually(SETTLED_MS, async () => (await viaOf(attic)).length === 3);
+      const [first = ""] = await viaOf(attic);
+      return others[first as "garage"];
+    }
+
+    async function isReplaced(gone: NetnsNode): Promise<void> {
+      await eventually(10_000 + PROCESS_MS, async () => {
+        const via = await viaOf(net.nodes.attic);
+        return via.length === 3 && !via.some((name) => net.nodes[name as "garage"] === gone);
+      });
+    }
   });
 
   describe("a node behind a router that opens ports", { skip: whyNoUpnpLab() }, () => {
