@@ -151,6 +151,22 @@ describe("p2prc map", () => {
     assert.equal((body as { near: boolean }).near, true);
   });
 
+  test("gives up a sandbox that is frozen in the middle, and says why", async () => {
+    const world = new World(folder, async () => ({}));
+    const inside = world.box("box1");
+    inside.does = async (_, signal) => {
+      inside.freeze();
+      inside.refuses = new Failure("busy", "the sandbox is frozen: disk quota");
+      world.frozen = "disk quota";
+      await world.lab.clock.sleep(3_600_000, signal);
+      return {};
+    };
+    const { exit, err } = await world.map("--on", "box1", "--args", "1", "--", "do", "{in}");
+    assert.equal(exit, 4, err.join("\n"));
+    assert.match(err.join("\n"), /^box1: its worker ended: the sandbox is frozen: disk quota$/m);
+    assert.match(err.join("\n"), /no sandbox is left to work in \(box1: the sandbox is frozen: disk quota\)/);
+  });
+
   test("has its own sandboxes live for as long as it runs, and says once where a node does not let them", async () => {
     for (const refusal of [undefined, new Failure("not-allowed", "the grant ends in 5 min")]) {
       const world = new World(folder, async (_, signal) => {
@@ -196,6 +212,8 @@ describe("p2prc map", () => {
 /** A daemon with two sandboxes, both in a group, and one that it makes. */
 class World {
   readonly lab: CliLab;
+  /** Why box1 is. */
+  frozen: string | undefined;
   /** What is answered to who wants its own sandbox to live longer. */
   extended: Answer = { value: boxCalled("map1") };
   readonly #home: string;
@@ -211,6 +229,13 @@ class World {
         value: { id: "g", name: "farm", made: 0, members: [member("box1"), member("box2")] },
       },
       "GET /v1/boxes/box1": { value: boxCalled("box1") },
+      "GET /v1/boxes/id-box1": () => {
+        const { sandbox, ...rest } = boxCalled("box1");
+        const { frozen: reason } = this;
+        return {
+          value: { ...rest, sandbox: reason === undefined ? sandbox : { ...sandbox, state: "paused", reason } },
+        };
+      },
       "GET /v1/boxes/nobody": notFound("nobody"),
       "GET /v1/boxes?ask=false": { value: { boxes: [] } },
       "POST /v1/boxes": { steps: [{ result: boxCalled("map1") }] },

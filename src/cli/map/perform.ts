@@ -57,7 +57,8 @@ async function ran({ job, left, open, client }: Performance, io: Io): Promise<Ta
   let latest: Tally | undefined;
   const deps = {
     clock: io.clock,
-    start: (box: string, signal: AbortSignal) => openChannel(client, { box: ids.get(box) ?? box, argv }, signal),
+    start: (box: string, signal: AbortSignal) =>
+      openChannel({ client, clock: io.clock }, { box: ids.get(box) ?? box, argv }, signal),
     onProgress: (tally: Tally) => {
       latest = tally;
       io.progress(formatProgress(tally, io.clock.now(), io.columns));
