@@ -123,6 +123,22 @@ describe("a node that is reached through another one", () => {
     assert.equal(relayed?.reason, "left for the tcp4 path");
   });
 
+  test("is said to be reached so at once, though other ways are still tried", async () => {
+    const askUnverified = (_link: Link, _known: readonly Endpoint[], signal: AbortSignal) =>
+      new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+    await using world = await Roundabout.open({
+      askUnverified,
+      askBack: async () => {
+        await world.far.network.answerOn({ id: world.near.id, endpoints: world.back, via: [] }, never);
+      },
+    });
+    assert.equal((await world.link()).path.kind, "relayed");
+    await eventually(async () => {
+      const [relayed] = world.near.network.attempts(world.far.id).filter(({ path }) => path === "relayed");
+      assert.equal(relayed?.reason, "left for the tcp4 path");
+    });
+  });
+
   test("is reached so again within five seconds after the direct path died", async () => {
     await using world = await Roundabout.open();
     await world.open();

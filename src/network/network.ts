@@ -230,17 +230,16 @@ export class Network implements Reach, AsyncDisposable {
   /** A better path than that of `link`, which this end or the other opened. */
   async #findBetter(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
     const ways = this.#waysTo(target).filter(({ kind }) => betterThan(kind, link.path.kind));
-    const tries: Promise<unknown>[] = [this.#tryUnverified(target, link, signal)];
-    const { askBack } = this.#deps;
-    if (askBack !== undefined) tries.push(askBack(link, signal));
-    if (ways.length > 0) tries.push(this.#raceOn(ways, target.id, signal));
+    const tries: (Promise<unknown> | undefined)[] = [
+      this.#tryUnverified(target, link, signal),
+      this.#deps.askBack?.(link, signal),
+      ways.length > 0 ? this.#raceOn(ways, target.id, signal) : undefined,
+    ];
     for (const outcome of await Promise.allSettled(tries)) {
       signal.throwIfAborted();
       if (outcome.status === "rejected" && !(outcome.reason instanceof Failure)) throw outcome.reason;
     }
-    const better = this.#pool.of(target.id).find(({ path }) => betterThan(path.kind, link.path.kind));
-    if (better !== undefined) this.#attempts.leave(target.id, link.path, better.path.kind);
-    return better;
+    return this.#pool.of(target.id).find(({ path }) => betterThan(path.kind, link.path.kind));
   }
 
   async #tryUnverified(target: Dialable, link: Link, signal: AbortSignal): Promise<void> {
@@ -251,6 +250,9 @@ export class Network implements Reach, AsyncDisposable {
   }
 
   #adopt(link: Link): void {
+    const { peer, path } = link;
+    for (const other of this.#pool.of(peer))
+      if (betterThan(path.kind, other.path.kind)) this.#attempts.leave(peer, other.path, path.kind);
     this.#pool.add(link);
     this.changes.publish({ kind: "opened", link });
     void link.ended.then(() => this.changes.publish({ kind: "ended", link }));
