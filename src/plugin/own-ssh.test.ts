@@ -9,6 +9,7 @@ test("ssh of an own run has connections of its own, which bear its mark, before 
   assert.equal(
     ownSsh('/home/a "b"/ssh_config', { id: "20260101T000000-01020304", work: "/tmp/50% \\x" }),
     `Host *.p2prc
+  HostName 127.0.0.1
   BatchMode yes
   LogLevel ERROR
   ControlMaster auto

@@ -8,10 +8,12 @@ import { markRun } from "./run-inside.ts";
 
 /**
  * With what comes before the home's and counts. Connections bear the mark of the run and end with it, so that no `ssh` of
- * somebody else may go over them. No two sandboxes have the same port here.
+ * somebody else may go over them. No two sandboxes have the same port here. The daemon runs: a host that has its address is not
+ * asked about that again, which is a shell for each `ssh`.
  */
 export function ownSsh(config: string, { id, work }: { readonly id: string; readonly work: string }): string {
   return `Host *.p2prc
+  HostName 127.0.0.1
   BatchMode yes
   LogLevel ERROR
   ControlMaster auto

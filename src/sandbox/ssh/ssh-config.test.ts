@@ -58,6 +58,14 @@ describe("our part of ssh_config", () => {
     server.close();
   });
 
+  test("does not look whether the daemon runs for whoever knows the address already", { skip }, async () => {
+    await using lab = await Lab.open("plain");
+    await lab.writeOwn(`Host *.p2prc\n  HostName 127.0.0.1\nMatch all\nInclude ${lab.config}\n`);
+    const said = await lab.ask("box.p2prc", lab.own);
+    assert.equal(said.get("proxycommand"), undefined);
+    assert.equal(said.get("port"), (await lab.ask("box.p2prc")).get("port"));
+  });
+
   test("says nothing of other hosts", { skip }, async () => {
     await using lab = await Lab.open("plain");
     const said = await lab.ask("example.org");
@@ -169,8 +177,8 @@ class Lab implements AsyncDisposable {
   }
 
   /** What `ssh` would do for a host. */
-  async ask(host: string): Promise<ReadonlyMap<string, string>> {
-    const { stdout } = await run("ssh", ["-G", "-F", this.config, host]);
+  async ask(host: string, config = this.config): Promise<ReadonlyMap<string, string>> {
+    const { stdout } = await run("ssh", ["-G", "-F", config, host]);
     return new Map(
       stdout.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
     );

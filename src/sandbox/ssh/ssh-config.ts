@@ -69,13 +69,13 @@ function hostBlock(box: SshBox, places: SshPlaces): string {
   ]);
 }
 
-/** `test` costs 1 ms. A shell on Windows has none: there the program is always asked. `Match` cannot escape a quote. */
+/** `test` costs 1 ms, and is left out for whoever has said before where `HostName` is. A shell on Windows has none: there the program is always asked. `Match` cannot escape a quote. */
 function startingBlock({ home, socket, program, platform }: SshPlaces): readonly string[] {
   const proxy = `ProxyCommand ${percent([...program, "ssh-proxy", "--home", home].map(forShell).join(" "))} %n`;
-  if (platform === "win32") return [block(`Match originalhost *.${HOST_SUFFIX}`, [proxy])];
+  if (platform === "win32") return [block(`Match host *.${HOST_SUFFIX}`, [proxy])];
   const isDown = percent(`test ! -S ${forShell(socket)}`);
   if (isDown.includes('"')) return [];
-  return [block(`Match originalhost *.${HOST_SUFFIX} exec "${isDown}"`, [proxy])];
+  return [block(`Match host *.${HOST_SUFFIX} exec "${isDown}"`, [proxy])];
 }
 
 function commonBlock({ clientKey, knownHosts }: SshPlaces): string {
