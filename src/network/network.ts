@@ -230,11 +230,9 @@ export class Network implements Reach, AsyncDisposable {
   /** A better path than that of `link`, which this end or the other opened. */
   async #findBetter(target: Dialable, link: Link, signal: AbortSignal): Promise<Link | undefined> {
     const ways = this.#waysTo(target).filter(({ kind }) => betterThan(kind, link.path.kind));
-    const tries: (Promise<unknown> | undefined)[] = [
-      this.#tryUnverified(target, link, signal),
-      this.#deps.askBack?.(link, signal),
-      ways.length > 0 ? this.#raceOn(ways, target.id, signal) : undefined,
-    ];
+    const tries: Promise<unknown>[] = [this.#tryUnverified(target, link, signal)];
+    if (this.#deps.askBack !== undefined) tries.push(this.#deps.askBack(link, signal));
+    if (ways.length > 0) tries.push(this.#raceOn(ways, target.id, signal));
     for (const outcome of await Promise.allSettled(tries)) {
       signal.throwIfAborted();
       if (outcome.status === "rejected" && !(outcome.reason instanceof Failure)) throw outcome.reason;

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FakeLink, fakeId, MemoryApp } from "../../../test/support/fake-link.ts";
 import { VirtualClock } from "../../../test/support/virtual-clock.ts";
-import { AllowedNetworks, type Caller, type Endpoint, formatEndpoint, noNetworks } from "../../core/index.ts";
+import {
+  AllowedNetworks,
+  type Caller,
+  type Endpoint,
+  formatEndpoint,
+  type NodeId,
+  noNetworks,
+} from "../../core/index.ts";
 import { type Mapped, unmapped } from "../mapping/state.ts";
 import { type Answer, type Candidate, judge, noVerdict, type Self, toRecord } from "../reachability/verdict.ts";
 import { askUnverified } from "./ask.ts";
@@ -40,7 +47,7 @@ describe("what a node tells whoever reaches it in a roundabout way", () => {
 describe("what it is told of another node", () => {
   const said = (...places: Endpoint[]) => {
     const clock = new VirtualClock();
-    return answering({ kind: "node", id: fakeId(2), remote: "20.0.0.1:1" }, places, clock);
+    return answering({ kind: "node", id: fakeId(2), remote: "20.0.0.1:1" }, places, { clock });
   };
 
   test("is tried where anybody may be dialled, and only what is not known already", async () => {
@@ -76,7 +83,7 @@ describe("what it is told of another node", () => {
     for (let n = 0; n < 64; n++) {
       const clock = new VirtualClock();
       const caller = { kind: "node", id: fakeId(2), remote: "20.0.0.1:1" } as const;
-      const link = await answering(caller, [{ host: OUTSIDE, port: 8_000 + n }], clock, fakeId(n));
+      const link = await answering(caller, [{ host: OUTSIDE, port: 8_000 + n }], { clock, peer: fakeId(n) });
       dials += (await all.ask(link, [], signal)).length;
     }
     assert.equal(dials, 8, "ports of one machine");
@@ -84,7 +91,7 @@ describe("what it is told of another node", () => {
 
   test("is not told without end", async () => {
     const clock = new VirtualClock();
-    const link = await answering({ kind: "node", id: fakeId(2), remote: "20.0.0.1:1" }, [], clock);
+    const link = await answering({ kind: "node", id: fakeId(2), remote: "20.0.0.1:1" }, [], { clock });
     for (let n = 0; n < 16; n++) assert.deepEqual(await askUnverified(link, clock, signal), { places: [] });
     await assert.rejects(askUnverified(link, clock, signal), { code: "too-often" });
     await clock.advance(5_000);
@@ -126,7 +133,11 @@ function unverified(allowed = noNetworks): Unverified {
 }
 
 /** A link to a node that says these of itself. */
-async function answering(caller: Caller, places: readonly Endpoint[], clock: VirtualClock, peer = fakeId(1)) {
+async function answering(
+  caller: Caller,
+  places: readonly Endpoint[],
+  { clock, peer = fakeId(1) }: { readonly clock: VirtualClock; readonly peer?: NodeId },
+) {
   const callBack = { call: () => assert.fail("not asked") };
   const app = await MemoryApp.open(caller, "stranger", async (fastify) => {
     await fastify.register(serveCallBack({ callBack, unverified: () => places, clock }));

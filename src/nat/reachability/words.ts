@@ -137,11 +137,8 @@ function mappedFinding(
   { facts, forward }: { readonly facts: ReachFacts; readonly forward: string },
 ): ReachFinding {
   const { verdict, self, now } = facts;
-  const { method: about, tcp } = ports;
-  const other = tcp === self.port ? "" : ` (${self.port} is taken there)`;
-  const udp = ports.udp === undefined ? "" : ports.udp === tcp ? "+udp" : ` and ${ports.udp} udp`;
-  const lack = ports.udp === undefined && self.udpPort !== undefined ? ", no UDP port" : "";
-  const what = `mapped ${tcp}${other} tcp${udp}${lack}`;
+  const about = ports.method;
+  const what = mappedWords(ports, self);
   const found = verdict.addresses.find(({ origin, address }) => origin === "mapped" && !isIPv6(address));
   if (found?.finding === "verified") {
     const lie = isBehindAnother(ports, found) ? `, though the router says its address is ${ports.external}` : "";
@@ -153,6 +150,12 @@ function mappedFinding(
     return { about, ok: true, words: `${what}, not verified: fewer than two nodes could be asked` };
   const why = whyNotThrough(ports, found);
   return { about, ok: false, words: `${what}, but ${why}`, fix: isBehindAnother(ports, found) ? ANOTHER_NAT : forward };
+}
+
+function mappedWords({ tcp, udp }: MappedPorts, self: Self): string {
+  const other = tcp === self.port ? "" : ` (${self.port} is taken there)`;
+  if (udp === undefined) return `mapped ${tcp}${other} tcp${self.udpPort === undefined ? "" : ", no UDP port"}`;
+  return `mapped ${tcp}${other} tcp${udp === tcp ? "+udp" : ` and ${udp} udp`}`;
 }
 
 /** What stands from an earlier look is not passed off as new. */
