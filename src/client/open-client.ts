@@ -41,8 +41,8 @@ export interface Opened {
 const STATUS_TIMEOUT_MS = 5_000;
 /** Closing links and leases in good order takes a moment. */
 const STOP_TIMEOUT_MS = 20_000;
-/** Its process ends a moment after its socket. Where nobody takes note of that end, as in many a container, it stays a zombie. */
-const EXIT_MS = 2_000;
+/** Its process ends a moment after its socket; when it was started for the first time it keeps what it compiled, which takes seconds. */
+const EXIT_MS = 10_000;
 const POLL_MS = 50;
 
 /** @throws {Failure} daemon-not-running, daemon-failed, home-unusable, and what a daemon that was started failed with */
