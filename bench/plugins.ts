@@ -33,7 +33,7 @@ const PLAYBOOK = [
   ...Array.from({ length: TASKS }, (_, at) => `    - name: task ${at + 1}\n${KINDS[at % KINDS.length]}`),
 ].join("");
 
-/** As `p2prc plugin run` has it, but for the inventory and the callback. */
+/** As `p2prc plugin run` has it, but for the inventory, the callback and how often Ansible looks for news: that is its own default here. */
 const CONFIGURATION = `[defaults]
 forks = ${SANDBOXES}
 interpreter_python = auto_silent
