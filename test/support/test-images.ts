@@ -1,7 +1,7 @@
 /**
  * Images for tests, since no registry is asked: Debians made by `debootstrap`, and a single static busybox.
  *
- * All are made once and kept between runs. What cannot be made here is a reason to skip, loudly.
+ * All are made once and kept, until a whole `./check` has ended. What cannot be made here is a reason to skip, loudly.
  */
 
 import { execFile } from "node:child_process";
@@ -17,6 +17,11 @@ const run = promisify(execFile);
 /** debootstrap fetches 60 MB and unpacks them: 80 s where two cores are shared. */
 const MAKE_MS = 280_000;
 const kept = join(tmpdir(), "p2prc-test-images");
+
+/** A few hundred megabytes. */
+export async function removeTestImages(): Promise<void> {
+  await rm(kept, { recursive: true, force: true });
+}
 
 /** A tar of a minimal Debian 12 with python3. @throws where there is no debootstrap, no root or no mirror */
 export async function debianTar(): Promise<string> {

@@ -15,6 +15,7 @@ import { pipeline } from "node:stream/promises";
 import { run } from "node:test";
 import { spec, type TestEvent } from "node:test/reporters";
 import { sweepLabs } from "../../test/lab/netns/index.ts";
+import { removeTestImages } from "../../test/support/test-images.ts";
 import { endChildren } from "./end-children.ts";
 import { root } from "./run.ts";
 
@@ -53,6 +54,7 @@ async function* events({ quick, failedSteps }: TestOptions, report: Report): Asy
   if (!quick) {
     yield* report.passEach(globSync(few, { cwd: root, exclude: alone }), FEW);
     yield* report.passEach(globSync(alone, { cwd: root }), 1);
+    await removeTestImages();
   }
   for (const step of failedSteps) yield report.fail(`./check ${step}`, "it failed before the tests; see above");
   const left = await sweepLabs();
