@@ -207,7 +207,7 @@ describe("admission", () => {
           };
           assert.deepEqual(exceeds(defaultGrant, demand), []);
         }
-        assert.ok(sum("cpus") <= 2 && sum("memoryBytes") <= 2 * GIB && sum("diskBytes") <= 49 * GIB);
+        assert.ok(sum("cpus") <= 4 && sum("memoryBytes") <= 2 * GIB && sum("diskBytes") <= 49 * GIB);
         const free = freeFor(world.guest(ann), world.sandboxes.house());
         assert.ok(Object.values(free).every((value) => value >= 0));
       }),
