@@ -27,7 +27,9 @@ export interface PresenceDeps {
   readonly engine: Engine;
   readonly keys: Keys;
   readonly door: Doorkeeper;
+  /** Whether packets may be sent there because another node said so. */
   readonly mayReach: (address: Address) => boolean;
+  /** Takes in who has punched through to this node. */
   readonly take: (pipe: Pipe) => void;
   /** What is published under the own key, while this node answers. */
   readonly record: () => NodeRecord;

@@ -3,29 +3,19 @@
  * other ports, once those that it cares for go through them no more.
  */
 
-import { type Clock, isAbort, type Log, type Random } from "../../base/index.ts";
-import { cleanText, type Endpoint, Failure, type NodeRecord } from "../../core/index.ts";
-import type { Pipe } from "../carrier.ts";
+import { isAbort } from "../../base/index.ts";
+import { cleanText, type Endpoint, Failure } from "../../core/index.ts";
 import { orAborted } from "../host-names.ts";
 import type { Doorkeeper } from "./doorkeeper.ts";
 import { reasonOf } from "./endpoints.ts";
 import { type Address, type Engine, loadEngine } from "./engine.ts";
 import type { Keys } from "./keys.ts";
 import { readNodeList, writeNodeList } from "./node-list.ts";
-import { Presence, type PunchRole } from "./presence.ts";
+import { Presence, type PresenceDeps, type PunchRole } from "./presence.ts";
 
-export interface RoleDeps {
+export interface RoleDeps extends Omit<PresenceDeps, "engine" | "keys" | "door"> {
   /** The DHT ports of nodes in the table, as these say of themselves. */
   readonly bootstrap: () => readonly Endpoint[];
-  /** Whether packets may be sent there because another node said so. */
-  readonly mayReach: (address: Endpoint) => boolean;
-  /** Takes in who has punched through to this node. */
-  readonly take: (pipe: Pipe) => void;
-  /** What is published under the own key, while this node answers. */
-  readonly record: () => NodeRecord;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   /** @default hyperdht */
   readonly load?: () => Promise<Engine>;
 }
